@@ -1,0 +1,72 @@
+"""Folders of images, decoded by Pillow."""
+
+from pathlib import Path
+
+import numpy as np
+
+SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+GREY_8, GREY_16, COLOUR = "grey", "16-bit grey", "colour"
+MODES = {"1": GREY_8, "L": GREY_8, "I;16": GREY_16, "I;16B": GREY_16}
+
+
+def read_images(folder: Path) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """All images in a folder and the folders below it, in the order of their paths.
+
+    A folder that holds the folders `train` and `test` is split by them.
+
+    Args:
+        folder: where the images are; other files in it are not looked at.
+
+    Returns:
+        Training images, shape (N, H, W) if they are grey or (N, H, W, 3) if they are coloured; test
+        images or None; and the full scale of their values.
+
+    Raises:
+        ModuleNotFoundError: Pillow is missing.
+        ValueError: no images, images of several sizes or kinds, or one that cannot be decoded.
+    """
+    parts = [folder / "train", folder / "test"]
+    if not all(part.is_dir() for part in parts):
+        parts = [folder]
+    stacks = [_stack(part) for part in parts]
+    train, test = stacks[0], stacks[1] if len(stacks) == 2 else None
+    return train, test, int(np.iinfo(train.dtype).max)
+
+
+def _stack(folder: Path) -> np.ndarray:
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not paths:
+        raise ValueError(f"{folder}: holds no images ({', '.join(sorted(SUFFIXES))})")
+    first = _read(paths[0])
+    images = np.empty((len(paths), *first.shape), first.dtype)
+    for i, path in enumerate(paths):
+        image = _read(path)
+        if image.shape != first.shape or image.dtype != first.dtype:
+            raise ValueError(
+                f"{path}: {_describe(image)}, but {paths[0]} has {_describe(first)}; "
+                "resize or convert the images to one size and kind"
+            )
+        images[i] = image
+    return images
+
+
+def _read(path: Path) -> np.ndarray:
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "reading images needs Pillow: pip install 'jaxae[cli]'", name="PIL"
+        ) from error
+    try:
+        with Image.open(path) as image:
+            kind = MODES.get(image.mode, COLOUR)
+            if kind == GREY_16:
+                return np.asarray(image).astype(np.uint16)
+            return np.asarray(image.convert("L" if kind == GREY_8 else "RGB"))
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path}: cannot be decoded ({error})") from error
+
+
+def _describe(image: np.ndarray) -> str:
+    height, width, *channels = image.shape
+    return f"{width}×{height} {image.dtype} pixels{' in colour' if channels else ''}"

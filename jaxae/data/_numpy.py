@@ -1,0 +1,89 @@
+"""NumPy's files, .npy and .npz: read without unpickling, checked before allocation."""
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.lib import format as npy
+
+from jaxae.data._promise import Promise
+
+# The names that archives of training and test samples use; the second pair is Keras'.
+TRAIN_AND_TEST = (("train", "test"), ("x_train", "x_test"), ("images_train", "images_test"))
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """The array in a .npy file, mapped into memory, never unpickled.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a .npy file, an array of objects, or a header that promises more bytes
+            than the file holds.
+    """
+    with path.open("rb") as file:
+        _header(path, file).check(path.stat().st_size - file.tell())
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """The training and test samples in a .npz archive, never unpickled.
+
+    Args:
+        path: an archive that holds `train` and `test`, or `x_train` and `x_test`, or one array.
+
+    Returns:
+        The training samples, and the test samples or None.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not an archive, names that do not tell what is what, an array of objects, or a
+            header that promises more bytes than the file holds.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+            train, test = _choose(path, names)
+            return _member(path, archive, train), None if test is None else _member(
+                path, archive, test
+            )
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"{path}: broken .npz archive ({error})") from error
+
+
+def _choose(path: Path, names: list[str]) -> tuple[str, str | None]:
+    for train, test in TRAIN_AND_TEST:
+        if train in names:
+            return train, test if test in names else None
+    if len(names) == 1:
+        return names[0], None
+    raise ValueError(
+        f"{path}: holds {', '.join(names) or 'nothing'}, expected one array, or train and test, or "
+        "x_train and x_test"
+    )
+
+
+def _member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    info = archive.getinfo(f"{name}.npy")
+    with archive.open(info) as file:
+        promise = _header(path, file)
+        promise.check_compressed(path.stat().st_size)
+        promise.check(info.file_size - file.tell())
+    with archive.open(info) as file:
+        return npy.read_array(file, allow_pickle=False)
+
+
+def _header(path: Path, file: IO[bytes]) -> Promise:
+    try:
+        version = npy.read_magic(file)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read(file)
+    except ValueError as error:
+        raise ValueError(f"{path}: not a NumPy array ({error})") from error
+    if dtype.hasobject:
+        raise ValueError(
+            f"{path}: holds Python objects, which are never unpickled; save numbers, e.g. "
+            "np.save(path, np.stack(samples).astype('float32'))"
+        )
+    return Promise(path, shape, dtype)

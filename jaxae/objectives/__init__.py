@@ -1,0 +1,34 @@
+"""Objectives: named terms of one sample, merged over samples, finished last.
+
+>>> from jaxae.losses import bce
+>>> from jaxae.objectives import Objective, reconstruction
+>>> Objective({"reconstruction": reconstruction(bce)})["reconstruction"].coefficient
+1.0
+
+A term of your own maps the View of ONE sample to a Mean; here, the size of the code:
+
+>>> import jax.numpy as jnp
+>>> from jaxae.losses import Mean
+>>> from jaxae.objectives import Term
+>>> def code_norm(view):
+...     return Mean(jnp.sum(view.outputs.latent ** 2), jnp.float32(1))
+>>> objective = Objective({
+...     "reconstruction": reconstruction(bce),
+...     "code": Term(code_norm, coefficient=1e-3),
+... })
+>>> list(objective)
+['reconstruction', 'code']
+"""
+
+from jaxae.objectives._merge import (
+    Batch as Batch,
+    Statistics as Statistics,
+    batch_statistics as batch_statistics,
+    finish as finish,
+    sample_statistics as sample_statistics,
+)
+from jaxae.objectives._reconstruction import (
+    Reconstruction as Reconstruction,
+    reconstruction as reconstruction,
+)
+from jaxae.objectives._term import Objective as Objective, Term as Term, View as View

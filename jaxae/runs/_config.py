@@ -1,0 +1,102 @@
+"""What a run is asked to do: config.json."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from flax import nnx
+
+from jaxae._lookup import lookup
+from jaxae.data import NAMES, Dataset
+from jaxae.losses import LOSSES, Loss
+from jaxae.models import MODELS, Autoencoder, default_widths
+
+DEFAULT_UPDATES = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """All that a run depends on besides the data and the versions of its packages.
+
+    Args:
+        data: the name or path of the data.
+        data_dir: the folder of named data, or None.
+        model: the model's name.
+        layers: the encoder's widths, the last of which is the code; None for the model's default.
+        loss: the loss's name.
+        epochs: how often the data are visited; None for as many as make 10,000 updates.
+        batch_size: how many samples make one update.
+        learning_rate: of Adam.
+        seed: of the initial parameters and of the order of the samples.
+
+    Raises:
+        ValueError: an unknown model or loss, or a number out of range.
+
+    Example:
+        >>> Config(loss="mze")
+        Traceback (most recent call last):
+        ValueError: unknown loss 'mze', did you mean 'mse'? Known: bce, ...
+    """
+
+    data: str = "digits"
+    data_dir: str | None = None
+    model: str = "mlp"
+    layers: tuple[int, ...] | None = None
+    loss: str = "bce"
+    epochs: int | None = None
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self):
+        lookup("model", self.model, MODELS)
+        lookup("loss", self.loss, LOSSES)
+        for name, smallest in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and value < smallest:
+                raise ValueError(f"{name} is {value}, expected at least {smallest}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate is {self.learning_rate}, expected a positive number")
+
+    def build_loss(self) -> Loss:
+        """The loss of this name."""
+        return LOSSES[self.loss]
+
+    def build_model(self, feature_shape: tuple[int, ...]) -> Autoencoder:
+        """The untrained model, whose parameters are drawn from the seed.
+
+        Raises:
+            ValueError: layers that the model does not take.
+        """
+        return MODELS[self.model](feature_shape, self.layers, rngs=nnx.Rngs(self.seed))
+
+    def resolve(self, dataset: Dataset) -> "Config":
+        """The Config with nothing left to a default and with paths that hold from anywhere."""
+        updates = -(-len(dataset.train) // self.batch_size)
+        return dataclasses.replace(
+            self,
+            data=self.data if self.data in NAMES else str(Path(self.data).expanduser().absolute()),
+            data_dir=None if self.data_dir is None else str(Path(self.data_dir).absolute()),
+            layers=self.layers or default_widths(math.prod(dataset.feature_shape)),
+            epochs=-(-DEFAULT_UPDATES // updates) if self.epochs is None else self.epochs,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name, ready for `json`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_file(cls, path: Path) -> "Config":
+        """The Config in a JSON file that holds what `to_json` gave.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: the file is not JSON, or its fields are not a Config's.
+        """
+        try:
+            fields = json.loads(path.read_text())
+            return cls(**{**fields, "layers": tuple(fields["layers"])})
+        except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: not a run's configuration ({error})") from error

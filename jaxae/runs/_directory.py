@@ -1,0 +1,104 @@
+"""The run directory: what a run writes, and where."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jaxae.training import Epoch, History
+
+
+class RunDirectory:
+    """A folder with one run's configuration, metrics, weights, pictures and summary.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.config = path / "config.json"
+        self.metrics = path / "metrics.jsonl"
+        self.summary = path / "summary.json"
+        self.checkpoint = path / "checkpoint"
+        self.losses = path / "loss.png"
+        self.reconstructions = path / "reconstructions.png"
+
+    def append_epoch(self, row: Epoch) -> None:
+        """Add an epoch's row to metrics.jsonl."""
+        with self.metrics.open("a") as file:
+            file.write(_json_row(row))
+
+    def write_history(self, history: History) -> None:
+        """Write metrics.jsonl anew, so that it holds the completed epochs and no others."""
+        _replace(self.metrics, "".join(map(_json_row, history)))
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file, which appears only when it is complete."""
+    _replace(path, json.dumps(content, indent=2) + "\n")
+
+
+def default_path(data: str, model: str, root: Path = Path("runs")) -> Path:
+    """The first of runs/DATA-MODEL, runs/DATA-MODEL-2, … that does not exist.
+
+    Example:
+        >>> default_path("faces/small.npy", "mlp").as_posix()
+        'runs/small-mlp'
+    """
+    name, number = f"{Path(data).stem}-{model}", 1
+    while (path := root / (name if number == 1 else f"{name}-{number}")).exists():
+        number += 1
+    return path
+
+
+@contextmanager
+def new_run(path: Path) -> Iterator[RunDirectory]:
+    """A new run's directory; if the run fails before its first epoch, no trace of it is left.
+
+    Args:
+        path: a folder that does not exist or is empty.
+
+    Yields:
+        The directory, still empty.
+
+    Raises:
+        ValueError: the path is a file, or a folder that holds something.
+        OSError: the folder cannot be made.
+    """
+    if path.is_file():
+        raise ValueError(f"{path} is a file, expected a new folder; choose another --out")
+    run = RunDirectory(path)
+    if path.is_dir() and any(path.iterdir()):
+        content = "another run" if run.config.exists() else "other files"
+        raise ValueError(f"{path} holds {content}; choose another --out")
+    created = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield run
+    except BaseException:
+        if not run.metrics.exists():
+            _empty(path)
+            for folder in created:
+                folder.rmdir()
+        raise
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _json_row(row: Epoch) -> str:
+    return json.dumps(row._asdict()) + "\n"
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text)
+    partial.replace(path)

@@ -1,0 +1,52 @@
+"""A finished run read back: its model and its metrics."""
+
+import os
+from pathlib import Path
+
+from jaxae.data import Dataset, load
+from jaxae.models import Autoencoder
+from jaxae.runs._config import Config
+from jaxae.runs._directory import RunDirectory
+from jaxae.runs._summary import evaluate_test
+from jaxae.training import load_checkpoint
+
+
+def load_model(path: str | os.PathLike) -> Autoencoder:
+    """The trained model of a run.
+
+    Args:
+        path: the run directory.
+
+    Returns:
+        The model with the weights of its last completed epoch.
+
+    Raises:
+        FileNotFoundError: no run at this path, or one without a checkpoint.
+        ValueError: a configuration or checkpoint that is broken.
+    """
+    return _load(path)[0]
+
+
+def evaluate(path: str | os.PathLike) -> dict[str, float]:
+    """A run's model evaluated anew on the test samples of its data.
+
+    Args:
+        path: the run directory.
+
+    Returns:
+        `test_bce`, `test_mse` and so on, as in summary.json.
+
+    Raises:
+        FileNotFoundError: no run at this path, one without a checkpoint, or data that are gone.
+        ValueError: a configuration, checkpoint or data that are broken.
+    """
+    return evaluate_test(*_load(path))
+
+
+def _load(path: str | os.PathLike) -> tuple[Autoencoder, Dataset]:
+    run = RunDirectory(Path(path))
+    if not run.config.is_file():
+        raise FileNotFoundError(f"no run at {run.path}: it has no {run.config.name}")
+    config = Config.from_file(run.config)
+    dataset = load(config.data, config.data_dir)
+    return load_checkpoint(run.checkpoint, config.build_model(dataset.feature_shape)), dataset

@@ -1,0 +1,34 @@
+"""Training: a pure step, a compiled loop, and `fit`, which runs it.
+
+>>> import jax, optax
+>>> from jaxae.data import load
+>>> from jaxae.losses import bce
+>>> from jaxae.models import MLPAutoencoder
+>>> from jaxae.training import fit
+>>> digits = load("digits")
+>>> model, history = fit(
+...     MLPAutoencoder(digits.feature_shape, widths=(64, 8)),
+...     digits,
+...     loss=bce,
+...     optimizer=optax.adam(1e-3),
+...     epochs=3,
+...     batch_size=32,
+...     key=jax.random.key(0),
+...     show_progress=False,
+... )
+>>> [row.epoch for row in history], history[-1].test_loss < history[0].test_loss
+([1, 2, 3], True)
+"""
+
+from jaxae.training._checkpoint import (
+    load_checkpoint as load_checkpoint,
+    save_checkpoint as save_checkpoint,
+)
+from jaxae.training._fit import fit as fit
+from jaxae.training._history import Epoch as Epoch, History as History
+from jaxae.training._state import (
+    State as State,
+    initial_state as initial_state,
+    trained_model as trained_model,
+)
+from jaxae.training._step import Step as Step

