@@ -3,8 +3,8 @@
 import gzip
 import struct
 import zlib
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -48,13 +48,13 @@ def read_idx(path: Path) -> np.ndarray:
     return values.reshape(promise.shape).astype(promise.dtype.newbyteorder("="), copy=False)
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path) -> BufferedIOBase:
     with path.open("rb") as file:
         zipped = file.read(2) == GZIP
-    return cast(BinaryIO, gzip.open(path)) if zipped else path.open("rb")
+    return gzip.GzipFile(path) if zipped else path.open("rb")
 
 
-def _header(path: Path, file: BinaryIO) -> Promise:
+def _header(path: Path, file: BufferedIOBase) -> Promise:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in DTYPES or magic[3] == 0:
         begins = f"begins with {magic.hex(' ')}" if magic else "is empty"

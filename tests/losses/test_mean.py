@@ -1,0 +1,53 @@
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jaxae.losses import Mean, Total
+from jaxae.losses._mean import Statistic
+
+
+def mean(total, weight):
+    return Mean(jnp.float32(total), jnp.float32(weight))
+
+
+def test_means_add_before_they_divide():
+    assert (mean(6, 3) + mean(4, 1)).value == (6 + 4) / (3 + 1)
+
+
+def test_totals_add():
+    assert (Total(jnp.float32(6)) + Total(jnp.float32(4))).value == 10
+
+
+@pytest.mark.parametrize("make", [lambda x: Mean(x, jnp.ones_like(x)), Total])
+def test_merging_a_stack_is_adding_its_parts(make):
+    stack = jnp.arange(5, dtype=jnp.float32)
+    merged, *parts = make(stack).merge(), *(make(x) for x in stack)
+    assert merged.value == sum(parts[1:], start=parts[0]).value
+
+
+def test_a_sample_that_counts_twice_is_two_samples():
+    assert mean(6, 3).scale(jnp.float32(2)) == mean(6, 3) + mean(6, 3)
+
+
+def test_a_sample_that_counts_zero_times_is_absent():
+    assert (mean(6, 3) + mean(1e9, 7).scale(jnp.float32(0))).value == mean(6, 3).value
+
+
+def test_nothing_divided_by_nothing_is_zero_with_zero_gradient():
+    assert mean(0, 0).value == 0
+    assert jax.grad(lambda total: Mean(total, jnp.float32(0)).value)(jnp.float32(0)) == 0
+
+
+def test_a_mean_of_arrays_divides_each_element():
+    value = Mean(jnp.array([6.0, 4.0]), jnp.array([3.0, 0.0])).value
+    assert value.tolist() == [2, 0]
+
+
+def test_statistics_are_pytrees():
+    doubled = jax.tree.map(lambda x: 2 * x, mean(6, 3))
+    assert doubled == mean(12, 6)
+
+
+def test_a_statistic_without_a_value_says_so():
+    with pytest.raises(NotImplementedError, match="Statistic defines no value"):
+        _ = Statistic().value

@@ -1,0 +1,109 @@
+"""The merge is exact under any cut, for terms that add and for functions of batch means."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from hypothesis import given, settings, strategies as st
+
+from jaxae.losses import Mean, bce, sse, sse_per_sample
+from jaxae.models import MLPAutoencoder
+from jaxae.objectives import Batch, Objective, Term, batch_statistics, finish, reconstruction
+
+SAMPLES, FEATURES = 11, 6
+
+
+def code_usage(view):
+    """The mean activation of each code unit, of which KL sparsity is a function."""
+    return Mean(jax.nn.sigmoid(view.outputs.latent), jnp.ones(3, view.target.dtype))
+
+
+def divergence(rate):
+    return jnp.sum(0.1 * jnp.log(0.1 / rate) + 0.9 * jnp.log(0.9 / (1 - rate)))
+
+
+def noise(view):
+    drawn = jax.random.normal(view.key, view.target.shape, view.target.dtype)
+    return Mean(jnp.sum(drawn * view.outputs.prediction), jnp.ones((), view.target.dtype))
+
+
+OBJECTIVE = Objective(
+    {
+        "reconstruction": reconstruction(bce),
+        "total": reconstruction(sse, coefficient=0.01),
+        "sparsity": Term(code_usage, finish=divergence, coefficient=0.3),
+        "noise": Term(noise, coefficient=0.1),
+    }
+)
+
+
+def batch(rng, weight=None):
+    X = jnp.asarray(rng.random((SAMPLES, FEATURES)))
+    weight = jnp.ones(SAMPLES) if weight is None else jnp.asarray(weight, X.dtype)
+    return Batch(X, X, jnp.arange(SAMPLES), weight.astype(X.dtype))
+
+
+def rows(batch, index):
+    return jax.tree.map(lambda x: x[index], batch)
+
+
+def value_and_gradient(batches):
+    """The objective over batches whose statistics are added, and its gradient."""
+    model = MLPAutoencoder((FEATURES,), (4, 3))
+    graphdef, params = nnx.split(model, nnx.Param)
+    params = jax.tree.map(lambda x: x.astype(batches[0].input.dtype), nnx.as_pure(params))
+
+    def value(params):
+        model = nnx.merge(graphdef, params)
+        parts = [batch_statistics(OBJECTIVE, model, b, jax.random.key(1)) for b in batches]
+        merged = {n: sum((p[n] for p in parts[1:]), start=parts[0][n]) for n in OBJECTIVE}
+        return finish(OBJECTIVE, merged)
+
+    return jax.value_and_grad(value)(params)
+
+
+@settings(deadline=None, max_examples=10)
+@given(data=st.data())
+def test_no_cut_changes_value_or_gradient(data):
+    order = np.array(data.draw(st.permutations(range(SAMPLES))))
+    cuts = sorted(data.draw(st.lists(st.integers(0, SAMPLES), max_size=3)))
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        whole = batch(np.random.default_rng(0))
+        pieces = [rows(whole, index) for index in np.split(order, cuts) if len(index)]
+        chex.assert_trees_all_close(
+            value_and_gradient(pieces), value_and_gradient([whole]), rtol=1e-10, atol=1e-12
+        )
+
+
+def test_padding_changes_nothing_not_even_by_nan(rng):
+    whole = batch(rng)
+    X = jnp.concatenate([whole.input, jnp.full((4, FEATURES), jnp.nan)])
+    ones, zeros = jnp.ones(SAMPLES), jnp.zeros(4)
+    index = jnp.concatenate([whole.index, jnp.full(4, -1)])
+    padded = Batch(X, X, index, jnp.concatenate([ones, zeros]))
+    chex.assert_trees_all_close(
+        value_and_gradient([padded]), value_and_gradient([whole]), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_weight_zero_is_absent(rng):
+    weight = np.arange(SAMPLES) % 2
+    whole = batch(rng, weight)
+    kept = rows(whole, np.flatnonzero(weight))
+    chex.assert_trees_all_close(
+        value_and_gradient([whole]), value_and_gradient([kept]), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_terms_are_added_with_their_coefficients(rng):
+    model = MLPAutoencoder((FEATURES,), (3,))
+    objective = Objective(
+        {"one": reconstruction(sse_per_sample, coefficient=2.0), "two": reconstruction(bce)}
+    )
+    b = batch(rng)
+    statistics = batch_statistics(objective, model, b, jax.random.key(0))
+    logits = jax.vmap(model)(b.input).prediction
+    expected = 2 * sse_per_sample(jax.nn.sigmoid(logits), b.target) + bce(logits, b.target)
+    assert finish(objective, statistics) == pytest.approx(float(expected), rel=1e-6)
