@@ -2,7 +2,9 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
+import jax
 from flax import nnx
 
 from jaxae.training._state import Model
@@ -30,7 +32,10 @@ def save_checkpoint(path: str | os.PathLike, model: nnx.Module) -> None:
     # Orbax takes 2 s to import: only where a file is written or read.
     from orbax.checkpoint import v1 as ocp
 
-    ocp.save(str(Path(path).absolute()), nnx.to_pure_dict(nnx.state(model)))
+    path = Path(path).absolute()
+    if path.exists():
+        raise ValueError(f"{path} exists, expected a new path for the checkpoint")
+    ocp.save(str(path), nnx.to_pure_dict(nnx.state(model)))
 
 
 def load_checkpoint(path: str | os.PathLike, model: Model) -> Model:
@@ -45,12 +50,33 @@ def load_checkpoint(path: str | os.PathLike, model: Model) -> Model:
 
     Raises:
         FileNotFoundError: no checkpoint is there.
-        ValueError: it holds another model.
+        ValueError: it is broken, or holds another model, with the first difference.
     """
     from orbax.checkpoint import v1 as ocp
 
     path = Path(path).absolute()
     if not path.is_dir():
         raise FileNotFoundError(f"no checkpoint at {path}")
-    graphdef, arrays = nnx.split(model)
-    return nnx.merge(graphdef, ocp.load(str(path), nnx.to_pure_dict(arrays)))
+    graphdef, state = nnx.split(model)
+    arrays = nnx.to_pure_dict(state)
+    try:
+        saved = _shapes(ocp.metadata(str(path)).metadata)
+        loaded = ocp.load(str(path), arrays) if saved == _shapes(arrays) else None
+    # Orbax and its storage raise errors of many kinds.
+    except Exception as error:
+        raise ValueError(f"{path}: broken checkpoint ({error})") from error
+    if loaded is None:
+        raise ValueError(f"{path} holds another model: {_difference(saved, _shapes(arrays))}")
+    return nnx.merge(graphdef, loaded)
+
+
+def _shapes(arrays: Any) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path(arrays)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): x.shape for path, x in leaves}
+
+
+def _difference(saved: dict, expected: dict) -> str:
+    for name in sorted({*saved, *expected}):
+        if saved.get(name) != expected.get(name):
+            return f"{name} is {saved.get(name)} there, expected {expected.get(name)}"
+    raise AssertionError("the checkpoint holds the expected model")

@@ -1,0 +1,67 @@
+import chex
+import jax
+import pytest
+from flax import nnx
+
+from jaxae.models import MLPAutoencoder
+from jaxae.training import load_checkpoint, save_checkpoint
+
+
+def model(seed=0, widths=(5, 2)):
+    return MLPAutoencoder((6,), widths, rngs=nnx.Rngs(seed))
+
+
+def arrays(model):
+    return nnx.to_pure_dict(nnx.state(model))
+
+
+def test_what_is_loaded_is_what_was_saved_bit_for_bit(tmp_path):
+    save_checkpoint(tmp_path / "checkpoint", model(seed=1))
+    template = model(seed=2)
+    loaded = load_checkpoint(tmp_path / "checkpoint", template)
+    chex.assert_trees_all_equal(arrays(loaded), arrays(model(seed=1)))
+    chex.assert_trees_all_equal(arrays(template), arrays(model(seed=2)))
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(arrays(loaded)))
+
+
+def test_a_relative_path_will_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_checkpoint("here", model())
+    assert load_checkpoint("here", model()).feature_shape == (6,)
+
+
+def test_nothing_is_overwritten(tmp_path):
+    save_checkpoint(tmp_path / "checkpoint", model(seed=1))
+    with pytest.raises(ValueError, match="exists"):
+        save_checkpoint(tmp_path / "checkpoint", model(seed=2))
+    chex.assert_trees_all_equal(
+        arrays(load_checkpoint(tmp_path / "checkpoint", model())), arrays(model(seed=1))
+    )
+
+
+@pytest.mark.parametrize(
+    ("widths", "difference"),
+    [
+        ((5, 3), r"decoder/layers/0/kernel is \(2, 5\) there, expected \(3, 5\)"),
+        ((5, 4, 2), r"decoder/layers/0/bias is \(5,\) there, expected \(4,\)"),
+        ((2,), r"decoder/layers/0/bias is \(5,\) there, expected \(6,\)"),
+    ],
+)
+def test_another_model_is_refused_with_the_difference(tmp_path, widths, difference):
+    save_checkpoint(tmp_path / "checkpoint", model())
+    with pytest.raises(ValueError, match=f"holds another model: {difference}"):
+        load_checkpoint(tmp_path / "checkpoint", model(widths=widths))
+
+
+def test_no_checkpoint_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no checkpoint at"):
+        load_checkpoint(tmp_path / "nothing", model())
+
+
+def test_a_broken_checkpoint_is_named(tmp_path):
+    save_checkpoint(tmp_path / "checkpoint", model())
+    for file in (tmp_path / "checkpoint").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"")
+    with pytest.raises(ValueError, match="broken"):
+        load_checkpoint(tmp_path / "checkpoint", model())

@@ -1,0 +1,170 @@
+import os
+import signal
+
+import chex
+import jax
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from jaxae.data import load
+from jaxae.losses import bce, mse
+from jaxae.models import MLPAutoencoder, reconstruct
+from jaxae.objectives import Objective, reconstruction
+from jaxae.training import fit
+from jaxae.training._loop import advance
+
+
+def train(X, *, model=None, **arguments):
+    model = MLPAutoencoder(X.shape[1:], (8, 3)) if model is None else model
+    defaults = {"loss": bce, "epochs": 3, "batch_size": 10, "show_progress": False}
+    return fit(model, X, **(defaults | arguments))
+
+
+@pytest.fixture
+def samples(rng):
+    return rng.random((45, 6)).astype(np.float32)
+
+
+def arrays(model):
+    return nnx.to_pure_dict(nnx.state(model))
+
+
+def test_digits_are_learned():
+    digits = load("digits")
+    model, history = fit(
+        MLPAutoencoder(digits.feature_shape), digits, loss=mse, epochs=10, batch_size=32,
+        show_progress=False,
+    )  # fmt: skip
+    reconstructions = reconstruct(model, digits.test)
+    assert mse(reconstructions, digits.test) < 0.5 * digits.test.var(0).mean()
+    assert history[-1].test_loss == pytest.approx(
+        float(mse(reconstructions, digits.test)), rel=1e-5
+    )
+
+
+def test_the_model_that_was_passed_is_not_changed(samples):
+    model = MLPAutoencoder((6,), (8, 3))
+    before = arrays(nnx.clone(model))
+    trained, _ = train(samples, model=model)
+    chex.assert_trees_all_equal(arrays(model), before)
+    assert any(map(np.any, jax.tree.leaves(jax.tree.map(np.not_equal, arrays(trained), before))))
+
+
+def test_equal_keys_give_equal_bits_and_others_do_not(samples):
+    (a, one), (b, two), (c, _) = (train(samples, key=jax.random.key(seed)) for seed in (1, 1, 2))
+    chex.assert_trees_all_equal(arrays(a), arrays(b))
+    assert [row.train_loss for row in one] == [row.train_loss for row in two]
+    with pytest.raises(AssertionError):
+        chex.assert_trees_all_equal(arrays(a), arrays(c))
+
+
+def test_a_full_batch_is_one_step_of_the_textbook(samples):
+    model = MLPAutoencoder((6,), (8, 3))
+    trained, _ = train(
+        samples, model=model, epochs=1, batch_size=len(samples), optimizer=optax.sgd(0.5)
+    )
+
+    def loss(params):
+        merged = nnx.merge(graphdef, params)
+        return bce(jax.vmap(merged)(samples).prediction, samples)
+
+    graphdef, params = nnx.split(model)
+    gradient = jax.grad(loss)(nnx.as_pure(params))
+    expected = jax.tree.map(lambda p, g: p - 0.5 * g, nnx.as_pure(params), gradient)
+    got = nnx.as_pure(nnx.state(trained))
+    chex.assert_trees_all_close(got, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_epochs_loss_does_not_depend_on_the_batch_size(samples):
+    still = optax.sgd(0.0)
+    losses = [
+        train(samples, batch_size=size, optimizer=still)[1][0].train_loss for size in (1, 7, 45)
+    ]
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-6)
+
+
+def test_training_again_with_the_same_parts_does_not_compile_again(samples):
+    optimizer = optax.adam(1e-3)
+    train(samples, optimizer=optimizer)
+    compiled = advance._cache_size()
+    train(samples, optimizer=optimizer, epochs=5, key=jax.random.key(3))
+    assert advance._cache_size() == compiled
+
+
+def test_a_loss_is_the_objective_of_its_reconstruction(samples):
+    objective = Objective({"reconstruction": reconstruction(bce)})
+    one, two = train(samples), train(samples, loss=None, objective=objective)
+    chex.assert_trees_all_equal(arrays(one[0]), arrays(two[0]))
+
+
+def test_each_epoch_is_reported_when_it_is_done(samples):
+    rows = []
+    _, history = train(samples, on_epoch=rows.append)
+    assert tuple(rows) == history.epochs
+    assert [row.epoch for row in rows] == [1, 2, 3]
+    assert history[-1].test_loss is None
+    assert all(row.samples_per_second > 0 for row in rows)
+    assert history.compile_seconds > 0
+    assert history.stopped is None
+
+
+def test_a_bar_is_shown_on_stderr(samples, capsys):
+    train(samples, show_progress=True)
+    captured = capsys.readouterr()
+    assert "epoch 3/3" in captured.err
+    assert "samples/s" in captured.err
+    assert captured.out == ""
+
+
+def test_control_c_keeps_the_epochs_that_are_done(samples):
+    def interrupt(row):
+        if row.epoch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.warns(UserWarning, match="interrupted in epoch 3; epochs 1 to 2 are kept"):
+        model, history = train(samples, epochs=1000, on_epoch=interrupt)
+    two, _ = train(samples, epochs=2)
+    assert len(history) == 2
+    assert history.stopped == "interrupted in epoch 3"
+    chex.assert_trees_all_equal(arrays(model), arrays(two))
+
+
+def test_divergence_keeps_the_epochs_before_it(samples):
+    """SGD whose learning rate explodes after two epochs of five steps."""
+    optimizer = optax.sgd(lambda step: np.float32(0.1) + np.float32(1e30) * (step >= 12))
+    with pytest.warns(UserWarning, match=r"not finite.*epoch 3; epochs 1 to 2 are kept; lower the"):
+        model, history = train(samples, loss=mse, optimizer=optimizer, epochs=9)
+    assert len(history) == 2
+    assert np.isfinite(reconstruct(model, samples)).all()
+
+
+MISTAKES = {
+    "no loss": ({"loss": None}, TypeError, "either loss= or objective="),
+    "no epochs": ({"epochs": 0}, ValueError, "epochs is 0"),
+    "no batch": ({"batch_size": 0}, ValueError, "between 1 and the number of training samples, 45"),
+    "a batch over the data": ({"batch_size": 46}, ValueError, "batch_size is 46"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_named(mistake, samples):
+    arguments, error, message = MISTAKES[mistake]
+    with pytest.raises(error, match=message):
+        train(samples, **arguments)
+
+
+BAD_DATA = {
+    "integers": (np.ones((20, 6), np.uint8), TypeError, "uint8.*expected a floating"),
+    "no samples": (np.ones((0, 6), np.float32), ValueError, r"\(0, 6\), expected one sample"),
+    "NaN": (np.full((20, 6), np.nan, np.float32), ValueError, "NaN or infinity"),
+    "another shape": (np.ones((20, 5), np.float32), ValueError, r"\(5,\), expected.*\(6,\)"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_DATA)
+def test_bad_data_are_named(fault):
+    X, error, message = BAD_DATA[fault]
+    with pytest.raises(error, match=message):
+        train(X, model=MLPAutoencoder((6,), (8, 3)))

@@ -1,0 +1,92 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxae.losses import bce, sse
+from jaxae.models import MLPAutoencoder
+from jaxae.objectives import Objective, reconstruction
+from jaxae.training import Step, initial_state
+from jaxae.training._loop import advance, begin, data_loss, epoch_loss, finite, take
+from jaxae.training._order import in_order
+
+SAMPLES, BATCH = 23, 5
+
+
+@pytest.fixture
+def X(rng):
+    return jnp.asarray(rng.random((SAMPLES, 6), np.float32))
+
+
+def start(loss=bce, learning_rate=1e-2):
+    optimizer = optax.adam(learning_rate)
+    graphdef, state = initial_state(MLPAutoencoder((6,), (4, 2)), optimizer, jax.random.key(0))
+    return Step(graphdef, Objective({"r": reconstruction(loss)}), optimizer), state
+
+
+def order():
+    return jnp.asarray(in_order(SAMPLES, BATCH))
+
+
+def run(step, state, X, *stops):
+    progress = begin(step, state, X, order())
+    for stop in stops:
+        progress = advance(step, progress, X, order(), stop)
+    return progress
+
+
+def test_the_loop_is_its_steps(X):
+    step, state = start()
+    looped = run(step, state, X, 5)
+    for index in order():
+        state, _ = jax.jit(step.update)(state, take(X, index))
+    chex.assert_trees_all_close(looped.state.params, state.params, rtol=1e-5, atol=1e-6)
+    assert looped.state.step == looped.next == 5
+
+
+@pytest.mark.parametrize("stops", [(2, 5), (0, 1, 2, 3, 4, 5), (4, 4, 5)])
+def test_stopping_on_the_way_changes_no_bit(X, stops):
+    step, state = start()
+    chex.assert_trees_all_equal(run(step, state, X, *stops), run(step, state, X, 5))
+
+
+def test_stopping_elsewhere_does_not_compile_again(X):
+    step, state = start()
+    run(step, state, X, 1)
+    compiled = advance._cache_size()
+    run(step, state, X, 2, 4, 5)
+    assert advance._cache_size() == compiled
+
+
+@pytest.mark.parametrize("loss", [bce, sse], ids=lambda loss: loss.name)
+def test_an_epochs_loss_counts_each_sample_once(X, loss):
+    """With a learning rate of 0 it is the loss of all samples, the ragged batch at its weight."""
+    step, state = start(loss, learning_rate=0.0)
+    progress = run(step, state, X, 5)
+    logits = jax.vmap(MLPAutoencoder((6,), (4, 2)))(X).prediction
+    predictions = logits if loss is bce else jax.nn.sigmoid(logits)
+    expected = pytest.approx(float(loss(predictions, X)), rel=1e-6)
+    assert epoch_loss(step, progress.means) == expected
+    assert data_loss(step, state, X, order()) == expected
+
+
+def test_the_loop_stops_at_the_first_loss_that_is_not_finite(X):
+    step, state = start()
+    poisoned = X.at[7].set(jnp.nan)  # in the second batch
+    progress = run(step, state, poisoned, 5)
+    assert progress.next == 2
+    assert not finite(progress)
+
+
+def test_parameters_that_are_not_finite_are_seen(X):
+    step, state = start(learning_rate=np.inf)
+    assert finite(run(step, state, X, 0))
+    assert not finite(run(step, state, X, 1))
+
+
+def test_padding_is_taken_as_the_first_sample_with_weight_zero(X):
+    batch = take(X, jnp.array([3, -1]))
+    assert (batch.input == X[jnp.array([3, 0])]).all()
+    assert batch.weight.tolist() == [1, 0]
