@@ -1,14 +1,23 @@
-# `make train` and `make test` set up all they need in .venv, once, and write nothing else but caches.
+# `make train` and `make test` set up all they need in .venv, once. Runs go to runs, all else to .venv.
 
 UV := $(shell command -v uv 2>/dev/null || echo .venv/bin/uv)
 export UV_PROJECT_ENVIRONMENT := .venv
+export HYPOTHESIS_STORAGE_DIRECTORY := .venv/cache/hypothesis
+export MPLCONFIGDIR := $(CURDIR)/.venv/cache/matplotlib
+export PYRIGHT_PYTHON_CACHE_DIR := .venv/cache/pyright
+export PYTEST_ADDOPTS := -o cache_dir=.venv/cache/pytest
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/cache/python
+export RUFF_CACHE_DIR := .venv/cache/ruff
 
-.PHONY: train test lint types bench clean
+.PHONY: help train test lint types bench clean
 
-train: .venv/ready  ## train an autoencoder on the embedded digits
+help:  ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
+
+train: .venv/ready  ## train an autoencoder on the embedded digits; ARGS are those of jaxae train
 	@.venv/bin/jaxae train $(ARGS)
 
-test: .venv/ready  ## run every test, doctests included
+test: .venv/ready  ## run every test, doctests included; ARGS are those of pytest
 	.venv/bin/pytest $(ARGS)
 
 lint: .venv/ready  ## check style and formatting
@@ -16,15 +25,15 @@ lint: .venv/ready  ## check style and formatting
 	.venv/bin/ruff format --check
 
 types: .venv/ready  ## check types
-	PYRIGHT_PYTHON_CACHE_DIR=.venv/pyright .venv/bin/pyright
+	.venv/bin/pyright
 
-bench: .venv/ready  ## measure imports, losses and training against their peers
+bench: .venv/ready  ## measure imports, losses and training beside their peers
 	$(UV) run --frozen --inexact --group benchmarks python -m benchmarks $(ARGS)
 
 clean:  ## remove the environment and the runs
 	rm -rf .venv runs
 
-# Without uv on the PATH, a virtual environment gets it; uv keeps what else is installed there.
+# Without uv on the PATH, the virtual environment gets one of its own; --inexact keeps it there.
 .venv/bin/uv:
 	python3 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv

@@ -25,10 +25,11 @@ def strict(request):
 @pytest.fixture
 def mnist_dir() -> Path:
     """The folder with MNIST's IDX files; set JAXAE_TEST_MNIST to use another."""
-    folder = Path(os.environ.get("JAXAE_TEST_MNIST", MNIST))
-    if not folder.is_dir():
-        pytest.skip(f"MNIST is not at {folder}; set JAXAE_TEST_MNIST to its folder")
-    return folder
+    if "JAXAE_TEST_MNIST" in os.environ:
+        return Path(os.environ["JAXAE_TEST_MNIST"])
+    if not MNIST.is_dir():
+        pytest.skip(f"MNIST is not at {MNIST}; set JAXAE_TEST_MNIST to its folder")
+    return MNIST
 
 
 @pytest.fixture

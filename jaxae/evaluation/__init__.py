@@ -17,6 +17,7 @@ What a linear code of the same size reaches:
 from jaxae.evaluation._metrics import evaluate as evaluate
 from jaxae.evaluation._pca import pca_mse as pca_mse
 from jaxae.evaluation._pictures import (
+    require_matplotlib as require_matplotlib,
     save_losses as save_losses,
     save_reconstructions as save_reconstructions,
 )

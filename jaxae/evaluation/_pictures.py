@@ -62,9 +62,9 @@ def save_losses(
     Raises:
         ModuleNotFoundError: matplotlib is missing.
     """
+    figure = _figure(6.0, 3.6)
     from matplotlib.ticker import MaxNLocator
 
-    figure = _figure(6.0, 3.6)
     axis = figure.subplots()
     curves = {"train": (train_losses, INPUT), "test": (test_losses, RECONSTRUCTION)}
     for label, (losses, colour) in curves.items():
@@ -80,13 +80,20 @@ def save_losses(
     figure.savefig(path, dpi=150)
 
 
-def _figure(width: float, height: float) -> "Figure":
+def require_matplotlib() -> None:
+    """Raise a ModuleNotFoundError that says what to install, if pictures cannot be drawn."""
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "pictures need matplotlib: pip install 'jaxae[cli]'", name="matplotlib"
         ) from error
+
+
+def _figure(width: float, height: float) -> "Figure":
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), layout="constrained")
 
 
