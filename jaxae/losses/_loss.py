@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import jax
 from jax.typing import ArrayLike
@@ -140,7 +140,7 @@ class Loss:
 
         Takes the same arguments and raises the same errors as calling the loss.
         """
-        return self._statistics(predictions, targets, where, weights).value
+        return self._over_batch(_value, predictions, targets, where, weights)
 
     def merged(
         self,
@@ -161,7 +161,7 @@ class Loss:
             >>> float((mse.merged(A[:4], Y[:4]) + mse.merged(A[4:], Y[4:])).value), float(mse(A, Y))
             (28.5, 28.5)
         """
-        return self._statistics(predictions, targets, where, weights).merge()
+        return self._over_batch(_merge, predictions, targets, where, weights)
 
     def __call__(
         self,
@@ -188,23 +188,36 @@ class Loss:
             TypeError: integer predictions, or a `where` that is not boolean.
             ValueError: shapes that differ, that are not a prefix, or that have no sample axis.
         """
-        return self.merged(predictions, targets, where=where, weights=weights).value
+        return self._over_batch(_merged_value, predictions, targets, where, weights)
 
-    def _statistics(
+    def _over_batch(
         self,
+        finish: Callable[[Statistic], Any],
         predictions: ArrayLike,
         targets: ArrayLike,
         where: ArrayLike | None,
         weights: ArrayLike | None,
-    ) -> Statistic:
+    ) -> Any:
         arguments = Arguments.of(predictions, targets, where, weights)
         arguments.check_batch()
-        return _vmapped(self, arguments)
+        return _compiled(self, finish, arguments)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _vmapped(loss: Loss, arguments: Arguments) -> Statistic:
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _compiled(loss: Loss, finish: Callable[[Statistic], Any], arguments: Arguments) -> Any:
     def mean(one: Arguments) -> Statistic:
         return loss.mean(one.prediction, one.target, where=one.where, weights=one.weights)
 
-    return jax.vmap(mean)(arguments)
+    return finish(jax.vmap(mean)(arguments))
+
+
+def _value(statistic: Statistic) -> Array:
+    return statistic.value
+
+
+def _merge(statistic: Statistic) -> Statistic:
+    return statistic.merge()
+
+
+def _merged_value(statistic: Statistic) -> Array:
+    return statistic.merge().value
