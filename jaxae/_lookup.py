@@ -28,6 +28,6 @@ def lookup(kind: str, name: str, things: Mapping[str, Thing]) -> Thing:
 def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
     """The error for a name that nothing has, with the nearest name and all of them."""
     known = list(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     hint = f", did you mean {near[0]!r}?" if near else "."
     return ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(known)}")

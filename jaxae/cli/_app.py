@@ -5,6 +5,8 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer, echo
 
+from jaxae.cli._interrupt import raise_on_interrupt
+
 app = Typer(
     help="Autoencoders trained with losses that mean exactly what they say.",
     no_args_is_help=True,
@@ -65,6 +67,7 @@ def train(
     from jaxae.cli._report import print_summary
     from jaxae.runs import Config, default_path, train
 
+    raise_on_interrupt()
     config = Config(
         data=data,
         data_dir=None if data_dir is None else str(data_dir),
@@ -88,6 +91,7 @@ def evaluate(
     from jaxae.cli._report import print_metrics
     from jaxae.runs import evaluate
 
+    raise_on_interrupt()
     print_metrics(evaluate(run))
 
 

@@ -3,19 +3,28 @@
 import sys
 import warnings
 
+from jaxae.cli._interrupt import INTERRUPTED, leave_on_interrupt
+
+FAULTS = (ValueError, TypeError, OSError, MemoryError, FloatingPointError, ModuleNotFoundError)
+# How jax names a lack of memory, in a RuntimeError.
+OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
+
 
 def main() -> None:
     """Run the command line; exit 0 if it did what was asked, 2 with one line if it could not."""
     warnings.showwarning = _show_warning
+    leave_on_interrupt()
     try:
         sys.exit(_run())
-    except KeyboardInterrupt:
-        _say("interrupted")
-        sys.exit(130)
     except InterruptedError as error:
         _say(str(error))
-        sys.exit(130)
-    except (ValueError, TypeError, OSError, MemoryError, ModuleNotFoundError) as error:
+        sys.exit(INTERRUPTED)
+    except FAULTS as error:
+        _say(f"error: {_one_line(error)}")
+        sys.exit(2)
+    except RuntimeError as error:
+        if OUT_OF_MEMORY not in str(error):
+            raise
         _say(f"error: {_one_line(error)}")
         sys.exit(2)
 
@@ -31,14 +40,18 @@ def _run() -> int:
     from jaxae.cli._app import app
 
     try:
-        return get_command(app).main(prog_name="jaxae", standalone_mode=False) or 0
+        code = get_command(app).main(prog_name="jaxae", standalone_mode=False) or 0
     except TyperException as error:
-        _say(f"error: {error.format_message()} (see --help)")
+        if message := error.format_message():  # none if help was asked for by giving no command
+            _say(f"error: {_one_line(message)} (see --help)")
         return 2
+    if code == INTERRUPTED:  # typer's answer to Ctrl-C
+        _say("interrupted")
+    return code
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split()) or type(message).__name__
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:

@@ -12,14 +12,13 @@ from jaxae.data._promise import Promise
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 GZIP = b"\x1f\x8b"
-CHUNK = 1 << 20
 
 
 def read_idx(path: Path) -> np.ndarray:
     """The array in an IDX file, gzipped or not.
 
     A header that promises more or less than the file holds is refused before the array is
-    allocated: a gzipped file is read through once to count its bytes.
+    allocated: the file is read through once to count its bytes.
 
     Args:
         path: the file.
@@ -38,8 +37,7 @@ def read_idx(path: Path) -> np.ndarray:
     try:
         with _open(path) as file:
             promise = _header(path, file)
-            promise.check_compressed(path.stat().st_size)
-            promise.check(sum(len(chunk) for chunk in iter(lambda: file.read(CHUNK), b"")))
+            promise.check_stream(file)
         with _open(path) as file:
             _header(path, file)
             values = np.frombuffer(file.read(promise.size), promise.dtype)

@@ -7,6 +7,8 @@ import numpy as np
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 GREY_8, GREY_16, COLOUR = "grey", "16-bit grey", "colour"
 MODES = {"1": GREY_8, "L": GREY_8, "I;16": GREY_16, "I;16B": GREY_16}
+# Pillow's modes that have no full scale.
+UNSCALED = ("I", "F")
 
 
 def read_images(folder: Path) -> tuple[np.ndarray, np.ndarray | None, int]:
@@ -30,6 +32,8 @@ def read_images(folder: Path) -> tuple[np.ndarray, np.ndarray | None, int]:
         parts = [folder]
     stacks = [_stack(part) for part in parts]
     train, test = stacks[0], stacks[1] if len(stacks) == 2 else None
+    if test is not None:
+        _check_alike(parts[1], test[0], parts[0], train[0])
     return train, test, int(np.iinfo(train.dtype).max)
 
 
@@ -41,30 +45,36 @@ def _stack(folder: Path) -> np.ndarray:
     images = np.empty((len(paths), *first.shape), first.dtype)
     for i, path in enumerate(paths):
         image = _read(path)
-        if image.shape != first.shape or image.dtype != first.dtype:
-            raise ValueError(
-                f"{path}: {_describe(image)}, but {paths[0]} has {_describe(first)}; "
-                "resize or convert the images to one size and kind"
-            )
+        _check_alike(path, image, paths[0], first)
         images[i] = image
     return images
 
 
 def _read(path: Path) -> np.ndarray:
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "reading images needs Pillow: pip install 'jaxae[cli]'", name="PIL"
         ) from error
     try:
         with Image.open(path) as image:
+            if image.mode in UNSCALED:
+                raise ValueError("32-bit pixels, expected 8 or 16 bits; save them as a .npy file")
             kind = MODES.get(image.mode, COLOUR)
             if kind == GREY_16:
                 return np.asarray(image).astype(np.uint16)
             return np.asarray(image.convert("L" if kind == GREY_8 else "RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: cannot be decoded ({error})") from error
+
+
+def _check_alike(path: Path, image: np.ndarray, first_path: Path, first: np.ndarray) -> None:
+    if image.shape != first.shape or image.dtype != first.dtype:
+        raise ValueError(
+            f"{path}: {_describe(image)}, but {first_path} has {_describe(first)}; resize or "
+            "convert the images to one size and kind"
+        )
 
 
 def _describe(image: np.ndarray) -> str:

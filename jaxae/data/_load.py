@@ -49,7 +49,7 @@ def load(name_or_path: str | os.PathLike, data_dir: str | os.PathLike | None = N
     train, test, full_scale = _read(name, None if data_dir is None else Path(data_dir))
     _check_samples(name, train, test)
     drawn = "a fifth drawn for testing" if test is None else "tested on its own test samples"
-    train, test = split(train) if test is None else (train, test)
+    train, test = split(name, train) if test is None else (train, test)
     scaled, scaling = scale(name, np.concatenate([train, test]), full_scale)
     return Dataset(name, scaled[: len(train)], scaled[len(train) :], scaling, drawn)
 
@@ -93,7 +93,7 @@ def _read_file(path: Path) -> Samples:
 def _missing(name: str, path: Path) -> Exception:
     if path.suffix or len(path.parts) > 1:
         return FileNotFoundError(f"no file or folder at {path}")
-    return unknown("data set", name, [*NAMES, "or a path"])
+    return ValueError(f"{unknown('data set', name, NAMES)}, or a path")
 
 
 def _check_samples(name: str, train: np.ndarray, test: np.ndarray | None) -> None:

@@ -82,5 +82,10 @@ def _fetch(name: str, file: str) -> Path:
         ) from error
     source, zipped = SOURCES[name], f"{file}.gz"
     folder = Path(pooch.os_cache("jaxae")) / name
-    fetched = pooch.retrieve(source.url + zipped, f"md5:{source.md5[file]}", zipped, folder)
+    try:
+        fetched = pooch.retrieve(source.url + zipped, f"md5:{source.md5[file]}", zipped, folder)
+    except OSError as error:
+        raise OSError(
+            f"cannot download {name} ({error}); pass the folder that holds its files as data_dir"
+        ) from error
     return Path(fetched)

@@ -3,15 +3,19 @@
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO
+from tokenize import TokenError
 
 import numpy as np
 from numpy.lib import format as npy
 
-from jaxae.data._promise import Promise
+from jaxae.data._promise import Promise, Readable
 
 # The names that archives of training and test samples use; the second pair is Keras'.
 TRAIN_AND_TEST = (("train", "test"), ("x_train", "x_test"), ("images_train", "images_test"))
+# How many names an error lists.
+SHOWN = 5
+# What NumPy's parser lets through of a header that is no header.
+BROKEN = (MemoryError, RecursionError, SyntaxError, TokenError, TypeError, ValueError)
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -37,18 +41,17 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
         The training samples, and the test samples or None.
 
     Raises:
-        FileNotFoundError: no such file.
         ValueError: not an archive, names that do not tell what is what, an array of objects, or a
             header that promises more bytes than the file holds.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name.removesuffix(".npy") for name in archive.namelist()]
-            train, test = _choose(path, names)
+            files = [name for name in archive.namelist() if name.endswith(".npy")]
+            train, test = _choose(path, [name.removesuffix(".npy") for name in files])
             return _member(path, archive, train), None if test is None else _member(
                 path, archive, test
             )
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise ValueError(f"{path}: broken .npz archive ({error})") from error
 
 
@@ -58,29 +61,28 @@ def _choose(path: Path, names: list[str]) -> tuple[str, str | None]:
             return train, test if test in names else None
     if len(names) == 1:
         return names[0], None
+    held = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
     raise ValueError(
-        f"{path}: holds {', '.join(names) or 'nothing'}, expected one array, or train and test, or "
-        "x_train and x_test"
+        f"{path}: holds {held or 'no arrays'}, expected one array, or train and test, or x_train "
+        "and x_test"
     )
 
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as file:
-        promise = _header(path, file)
-        promise.check_compressed(path.stat().st_size)
-        promise.check(info.file_size - file.tell())
+        _header(path, file).check_stream(file)
     with archive.open(info) as file:
         return npy.read_array(file, allow_pickle=False)
 
 
-def _header(path: Path, file: IO[bytes]) -> Promise:
+def _header(path: Path, file: Readable) -> Promise:
     try:
         version = npy.read_magic(file)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, _, dtype = read(file)
-    except ValueError as error:
-        raise ValueError(f"{path}: not a NumPy array ({error})") from error
+    except BROKEN as error:
+        raise ValueError(f"{path}: not a NumPy array, its header cannot be read") from error
     if dtype.hasobject:
         raise ValueError(
             f"{path}: holds Python objects, which are never unpickled; save numbers, e.g. "

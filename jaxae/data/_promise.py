@@ -1,13 +1,15 @@
 """Files that promise more than they hold: refused before anything is allocated."""
 
 import math
+from io import BufferedIOBase
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
-# What DEFLATE can compress by at most (zlib's technical details: 1032:1).
-LARGEST_RATIO = 1032
+PIECE = 1 << 20
+# zipfile says the latter and gives the former.
+Readable = BufferedIOBase | IO[bytes]
 
 
 class Promise(NamedTuple):
@@ -29,7 +31,9 @@ class Promise(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
     def check(self, held: int) -> None:
-        """Raise a ValueError unless exactly the promised bytes follow the header."""
+        """Raise a ValueError unless exactly the promised bytes, one or more, follow the header."""
+        if self.size == 0:
+            raise ValueError(f"{self.path}: empty, an array of shape {self.shape}")
         if min(self.shape, default=0) < 0 or self.size != held:
             fault = "truncated" if self.size > held else "longer than that"
             raise ValueError(
@@ -37,11 +41,6 @@ class Promise(NamedTuple):
                 f"{held:,} follow it; the file is {fault}, or not what it says"
             )
 
-    def check_compressed(self, compressed: int) -> None:
-        """Raise a ValueError if no stream of this many compressed bytes can hold the array."""
-        if self.size > compressed * LARGEST_RATIO:
-            raise ValueError(
-                f"{self.path}: the header promises shape {self.shape}, {self.size:,} bytes, more "
-                f"than {compressed:,} compressed bytes can hold; the file is truncated, or not "
-                "what it says"
-            )
+    def check_stream(self, file: Readable) -> None:
+        """As `check`, for a file whose bytes are counted by reading it to its end, in pieces."""
+        self.check(sum(len(piece) for piece in iter(lambda: file.read(PIECE), b"")))

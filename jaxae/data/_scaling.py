@@ -11,9 +11,9 @@ def scale(
 ) -> tuple[Float[np.ndarray, "..."], str]:
     """Samples as float32 in [0, 1].
 
-    Integers, and floats that hold whole numbers above 1, are divided by a full scale: 255 or 65535
-    where the largest value needs all of 8 or 16 bits, else the largest value itself (16 for the UCI
-    digits). Floats in [0, 1] are left as they are.
+    Integers, and floats that hold whole numbers, are divided by a full scale: 255 or 65535 where
+    the largest value needs all of 8 or 16 bits, else the largest value itself (16 for the UCI
+    digits). Values in [0, 1] are left as they are, unless the file format fixes a full scale.
 
     Args:
         name: what the samples are called in errors.
@@ -41,21 +41,20 @@ def scale(
             f"{name}: values from {low:g} to {high:g}, expected [0, 1] or non-negative integers; "
             "scale them first, e.g. (x - x.min()) / (x.max() - x.min())"
         )
-    if samples.dtype.kind in "bf" and high <= 1:
+    if full_scale is None and high <= 1:
         return samples.astype(np.float32), "left as they are, in [0, 1]"
     if samples.dtype.kind == "f" and not (samples == np.round(samples)).all():
         raise ValueError(
-            f"{name}: fractions from {low:g} to {high:g}, expected [0, 1] or whole numbers; divide "
+            f"{name}: fractions from {low} to {high}, expected [0, 1] or whole numbers; divide "
             "them by their full scale first"
         )
     full_scale, reason = _full_scale(int(high)) if full_scale is None else (full_scale, FORMAT)
-    scaled = samples.astype(np.float32)
-    scaled /= full_scale
-    return scaled, f"divided by {full_scale}, {reason}"
+    scaled = np.divide(samples, full_scale, dtype=np.promote_types(samples.dtype, np.float32))
+    return scaled.astype(np.float32, copy=False), f"divided by {full_scale}, {reason}"
 
 
 def _full_scale(high: int) -> tuple[int, str]:
     for bits in (8, 16):
         if 1 << bits - 1 <= high < 1 << bits:
             return (1 << bits) - 1, f"the full scale of {bits}-bit integers"
-    return max(1, high), "the largest value"
+    return high, "the largest value"

@@ -5,13 +5,14 @@ import numpy as np
 TEST_SHARE = 0.2
 
 
-def split(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def split(name: str, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Training and test samples: a fifth is for testing, the same in every run.
 
     Which samples are drawn depends on their number only. They are drawn by NumPy's RandomState(0),
     whose stream is frozen (NEP 19), and keep their order.
 
     Args:
+        name: what the samples are called in errors.
         samples: shape (N, ...), two or more.
 
     Returns:
@@ -21,12 +22,12 @@ def split(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         ValueError: fewer than two samples.
 
     Example:
-        >>> train, test = split(np.arange(10))
+        >>> train, test = split("rows", np.arange(10))
         >>> train.tolist(), test.tolist()
         ([0, 1, 3, 4, 5, 6, 7, 9], [2, 8])
     """
     if len(samples) < 2:
-        raise ValueError(f"{len(samples)} sample, expected two or more, to train and to test on")
+        raise ValueError(f"{name}: one sample, expected two or more, to train and to test on")
     drawn = np.random.RandomState(0).permutation(len(samples))
     testing = np.zeros(len(samples), bool)
     testing[drawn[: max(1, round(TEST_SHARE * len(samples)))]] = True

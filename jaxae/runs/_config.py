@@ -14,6 +14,8 @@ from jaxae.losses import LOSSES, Loss
 from jaxae.models import MODELS, Autoencoder, default_widths
 
 DEFAULT_UPDATES = 10_000
+# Of a larger seed JAX would silently use the last 32 bits.
+LARGEST_SEED = 2**32 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Config:
             value = getattr(self, name)
             if value is not None and value < smallest:
                 raise ValueError(f"{name} is {value}, expected at least {smallest}")
+        if self.seed > LARGEST_SEED:
+            raise ValueError(f"seed is {self.seed}, expected at most {LARGEST_SEED}, 32 bits")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate is {self.learning_rate}, expected a positive number")
 
@@ -79,7 +83,9 @@ class Config:
             self,
             data=self.data if self.data in NAMES else str(Path(self.data).expanduser().absolute()),
             data_dir=None if self.data_dir is None else str(Path(self.data_dir).absolute()),
-            layers=self.layers or default_widths(math.prod(dataset.feature_shape)),
+            layers=default_widths(math.prod(dataset.feature_shape))
+            if self.layers is None
+            else self.layers,
             epochs=-(-DEFAULT_UPDATES // updates) if self.epochs is None else self.epochs,
         )
 
@@ -97,6 +103,7 @@ class Config:
         """
         try:
             fields = json.loads(path.read_text())
-            return cls(**{**fields, "layers": tuple(fields["layers"])})
+            layers = fields["layers"]
+            return cls(**{**fields, "layers": None if layers is None else tuple(layers)})
         except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: not a run's configuration ({error})") from error

@@ -1,9 +1,10 @@
 """The run directory: what a run writes, and where."""
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class RunDirectory:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file, which appears only when it is complete."""
-    _replace(path, json.dumps(content, indent=2) + "\n")
+    _replace(path, _json(content, indent=2))
 
 
 def default_path(data: str, model: str, root: Path = Path("runs")) -> Path:
@@ -74,28 +75,43 @@ def new_run(path: Path) -> Iterator[RunDirectory]:
     if path.is_dir() and any(path.iterdir()):
         content = "another run" if run.config.exists() else "other files"
         raise ValueError(f"{path} holds {content}; choose another --out")
-    created = [folder for folder in (path, *path.parents) if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    made = []
     try:
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+            made.insert(0, folder)
         yield run
     except BaseException:
-        if not run.metrics.exists():
-            _empty(path)
-            for folder in created:
-                folder.rmdir()
+        if made != missing or not run.metrics.exists():
+            _remove(path, made)
         raise
 
 
-def _empty(folder: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+def _remove(path: Path, made: list[Path]) -> None:
+    # What cannot be removed, e.g. a parent that holds another run by now, hides no earlier error.
+    with suppress(OSError):
+        for entry in path.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+    for folder in made:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _json_row(row: Epoch) -> str:
-    return json.dumps(row._asdict()) + "\n"
+    return _json(row._asdict())
+
+
+def _json(content: dict[str, Any], indent: int | None = None) -> str:
+    # JSON has no NaN and no infinity: null.
+    content = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in content.items()
+    }
+    return json.dumps(content, indent=indent, allow_nan=False) + "\n"
 
 
 def _replace(path: Path, text: str) -> None:

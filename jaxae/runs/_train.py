@@ -1,6 +1,10 @@
 """Train: from a Config to a run directory."""
 
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +12,7 @@ import jax
 import optax
 
 from jaxae.data import Dataset, load
-from jaxae.evaluation import save_losses, save_reconstructions
+from jaxae.evaluation import require_matplotlib, save_losses, save_reconstructions
 from jaxae.models import Autoencoder, reconstruct
 from jaxae.runs._config import Config
 from jaxae.runs._directory import RunDirectory, new_run, write_json
@@ -29,26 +33,49 @@ def train(config: Config, out: Path, *, show_progress: bool = True) -> dict[str,
 
     Raises:
         FileNotFoundError: no such data.
+        ModuleNotFoundError: a package that the data or the pictures need is missing.
+        FloatingPointError: the loss was not finite before an epoch was done; nothing is written.
         ValueError: data that are broken, a batch size or layers that do not fit, or a folder that
             holds something; nothing is written then.
         InterruptedError: training was stopped before an epoch was done; nothing is written.
     """
     start = time.perf_counter()
+    require_matplotlib()  # the pictures come last, when the work would be lost
     dataset = load(config.data, config.data_dir)
     config = config.resolve(dataset)
     model = config.build_model(dataset.feature_shape)
     with new_run(out) as run:
         write_json(run.config, config.to_json())
         model, history = _fit(config, model, dataset, run, show_progress)
-        if not history:
-            raise InterruptedError(f"{history.stopped}; nothing was written")
-        run.write_history(history)
-        save_checkpoint(run.checkpoint, model)
-        _draw(config, model, dataset, history, run)
-        summary = summarise(config, model, dataset, history)
-        summary["wall_seconds"] = round(time.perf_counter() - start, 3)
-        write_json(run.summary, summary)
+        _check_completed(history)
+        with _uninterrupted():
+            run.write_history(history)
+            save_checkpoint(run.checkpoint, model)
+            _draw(config, model, dataset, history, run)
+            summary = summarise(config, model, dataset, history)
+            summary["wall_seconds"] = round(time.perf_counter() - start, 3)
+            write_json(run.summary, summary)
     return summary
+
+
+def _check_completed(history: History) -> None:
+    if not history:
+        interrupted = str(history.stopped).startswith("interrupted")
+        error = InterruptedError if interrupted else FloatingPointError
+        raise error(f"{history.stopped}; nothing was written")
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C, pressed again or late, does not stop the writing of the epochs that are done."""
+    if threading.current_thread() is not threading.main_thread():  # which gets all signals
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _fit(

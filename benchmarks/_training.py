@@ -1,0 +1,112 @@
+"""Training: the steady rate of `jaxae.fit`, of Keras 3 on JAX, and of a bare scan, in turns."""
+
+import functools
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+import jaxae
+from benchmarks._keras import keras_epochs, keras_model, load_keras
+from benchmarks._result import Comparison, Result, Target
+from benchmarks._scan import bare_scan
+from benchmarks._timing import Effort, Measure, Turns, take_turns
+
+BATCH_SIZE = 100
+STEADY_EPOCHS = 3
+# Initial parameters and orders are each contender's own: losses scatter by 2 % around the middle.
+TOLERANCE = 0.1
+JAXAE, SCAN = "jaxae.fit", "bare scan"
+TARGETS = {1: Target(">=", 1.3), 50: Target(">=", 1.15)}
+
+# Trains for some epochs: when each ended on time.perf_counter, and its training loss.
+Train = Callable[[int], tuple[list[float], list[float]]]
+
+
+def training(effort: Effort, data_dir: Path) -> Result:
+    """Time steady epochs of the network 784-128-64-28-64-128-784, batches of 100, Adam."""
+    load_keras()
+    X, source = images(data_dir)
+    trains = contenders(X)
+    losses = check_losses(trains)
+    turns = take_turns({name: _rate(train, len(X)) for name, train in trains.items()}, effort)
+    rivals = {_fastest(turns, steps): target for steps, target in TARGETS.items()} | {SCAN: None}
+    comparisons = [
+        Comparison(f"{JAXAE} / {rival}", turns.ratios(JAXAE, rival), "×", target)
+        for rival, target in rivals.items()
+    ]
+    notes = [
+        source,
+        f"a repetition is the mean rate of {STEADY_EPOCHS} epochs, after one that is dropped",
+        f"training loss in the first epoch: {losses}",
+    ]
+    return Result("training", "samples/s", [turns], comparisons, notes)
+
+
+def images(data_dir: Path) -> tuple[np.ndarray, str]:
+    """MNIST's training images as rows of 784, or random ones where there is no such folder."""
+    if data_dir.is_dir():
+        X = jaxae.data.load("mnist", data_dir=data_dir).train
+        return X.reshape(len(X), -1), "data: the 60,000 training images of MNIST"
+    X = np.random.default_rng(0).uniform(size=(60_000, 784)).astype(np.float32)
+    return X, f"data: uniform random numbers, for want of MNIST in {data_dir}; see --data-dir"
+
+
+def contenders(X: np.ndarray) -> dict[str, Train]:
+    """All that is compared, by name; each trains on from where it was, or from the beginning."""
+    trains: dict[str, Train] = {JAXAE: functools.partial(_jaxae, X)}
+    for steps in TARGETS:
+        for form, from_logits in (("sigmoid", False), ("logits", True)):
+            model = keras_model(from_logits=from_logits, steps_per_execution=steps)
+            trains[_keras_name(form, steps)] = functools.partial(keras_epochs, model, X, BATCH_SIZE)
+    return trains | {SCAN: bare_scan(X, BATCH_SIZE)}
+
+
+def check_losses(trains: Mapping[str, Train]) -> str:
+    """The training loss of everyone's first epoch, which compiles as well.
+
+    Raises:
+        RuntimeError: losses so different that not the same thing would be compared.
+    """
+    losses = {name: train(1)[1][0] for name, train in trains.items()}
+    middle = statistics.median(losses.values())
+    listed = ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
+    if not all(abs(loss - middle) <= TOLERANCE * middle for loss in losses.values()):
+        raise RuntimeError(f"the losses after an epoch differ: {listed}")
+    return listed
+
+
+def _jaxae(X: np.ndarray, epochs: int) -> tuple[list[float], list[float]]:
+    ends: list[float] = []
+    _, history = jaxae.fit(
+        jaxae.models.MLPAutoencoder((784,)),
+        X,
+        loss=jaxae.losses.bce,
+        epochs=epochs,
+        batch_size=BATCH_SIZE,
+        on_epoch=lambda row: ends.append(time.perf_counter()),
+        show_progress=False,
+    )
+    return ends, [row.train_loss for row in history]
+
+
+def _rate(train: Train, samples: int) -> Measure:
+    """Samples per second from the end of the first epoch to the end of the last."""
+
+    def measure() -> float:
+        ends, _ = train(1 + STEADY_EPOCHS)
+        return samples * STEADY_EPOCHS / (ends[-1] - ends[0])
+
+    return measure
+
+
+def _keras_name(form: str, steps: int) -> str:
+    return f"Keras, {form}, {steps} steps" if steps > 1 else f"Keras, {form}, 1 step"
+
+
+def _fastest(turns: Turns, steps: int) -> str:
+    """The faster of the two forms in which Keras users write the network's end."""
+    names = [_keras_name(form, steps) for form in ("sigmoid", "logits")]
+    return max(names, key=lambda name: statistics.median(turns.of(name)))
