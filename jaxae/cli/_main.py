@@ -1,7 +1,9 @@
 """The entry point: one line for what went wrong, and exit code 2."""
 
+import os
 import sys
 import warnings
+from pathlib import Path
 
 from jaxae.cli._interrupt import INTERRUPTED, leave_on_interrupt
 
@@ -14,6 +16,7 @@ def main() -> None:
     """Run the command line; exit 0 if it did what was asked, 2 with one line if it could not."""
     warnings.showwarning = _show_warning
     leave_on_interrupt()
+    _keep_caches_inside()
     try:
         sys.exit(_run())
     except InterruptedError as error:
@@ -48,6 +51,12 @@ def _run() -> int:
     if code == INTERRUPTED:  # typer's answer to Ctrl-C
         _say("interrupted")
     return code
+
+
+def _keep_caches_inside() -> None:
+    """In a virtual environment, matplotlib's font cache belongs there and not in the home folder."""
+    if sys.prefix != sys.base_prefix:
+        os.environ.setdefault("MPLCONFIGDIR", str(Path(sys.prefix, "cache", "matplotlib")))
 
 
 def _one_line(message: object) -> str:
