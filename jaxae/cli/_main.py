@@ -54,7 +54,7 @@ def _run() -> int:
 
 
 def _keep_caches_inside() -> None:
-    """In a virtual environment, matplotlib's font cache belongs there and not in the home folder."""
+    """Have matplotlib keep its font cache in the virtual environment, not in the home folder."""
     if sys.prefix != sys.base_prefix:
         os.environ.setdefault("MPLCONFIGDIR", str(Path(sys.prefix, "cache", "matplotlib")))
 
