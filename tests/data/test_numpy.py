@@ -53,7 +53,9 @@ def npy(array):
 def test_an_array_comes_back(dtype, order, tmp_path):
     array = SAMPLES.astype(dtype, order)
     np.save(tmp_path / "a.npy", array)
-    np.testing.assert_array_equal(read_npy(tmp_path / "a.npy"), array)
+    read = read_npy(tmp_path / "a.npy")
+    assert isinstance(read, np.memmap)
+    np.testing.assert_array_equal(read, array)
 
 
 @pytest.mark.parametrize(

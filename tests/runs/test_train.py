@@ -4,12 +4,18 @@ import sys
 import threading
 
 import chex
+import jax
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 from PIL import Image
 
+from jaxae.data import load
+from jaxae.losses import mae
+from jaxae.models import MLPAutoencoder
 from jaxae.runs import Config, RunDirectory, _train, load_model, train
+from jaxae.training import fit
 
 FILES = [
     "checkpoint",
@@ -89,6 +95,23 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit_and_another_does_not(small
         chex.assert_trees_all_equal(arrays(tmp_path / "a"), arrays(tmp_path / "c"))
 
 
+def test_a_run_is_what_fit_gives(small, out):
+    config = Config(**{**small.to_json(), "seed": 5, "loss": "mae", "learning_rate": 0.03})
+    train(config, out, show_progress=False)
+    model, history = fit(
+        MLPAutoencoder((6,), (2,), rngs=nnx.Rngs(5)),
+        load(small.data),
+        loss=mae,
+        optimizer=optax.adam(0.03),
+        epochs=3,
+        batch_size=16,
+        key=jax.random.key(5),
+        show_progress=False,
+    )
+    chex.assert_trees_all_equal(arrays(out), nnx.to_pure_dict(nnx.state(model)))
+    assert [row["train_loss"] for row in rows(out)] == [row.train_loss for row in history]
+
+
 @pytest.mark.parametrize(
     ("fields", "error", "message"),
     [
@@ -146,6 +169,18 @@ def test_an_interrupt_keeps_the_epochs_that_are_done(small, out, monkeypatch):
     assert summary["stopped"] == "interrupted in epoch 3"
     assert content(out) == FILES
     assert [row["epoch"] for row in rows(out)] == [1, 2]
+
+
+def test_an_interrupt_within_a_row_leaves_whole_rows(small, out, monkeypatch):
+    def write_a_part_and_stop(run, row):
+        with run.metrics.open("a") as file:
+            file.write('{"epoch": ')
+        interrupt()
+
+    monkeypatch.setattr(RunDirectory, "append_epoch", write_a_part_and_stop)
+    with pytest.warns(UserWarning, match="epochs 1 to 1 are kept"):
+        train(small, out, show_progress=False)
+    assert [row["epoch"] for row in rows(out)] == [1]
 
 
 def test_an_interrupt_before_the_first_epoch_is_done_leaves_no_trace(small, out, monkeypatch):
