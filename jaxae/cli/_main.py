@@ -1,5 +1,6 @@
 """The entry point: one line for what went wrong, and exit code 2."""
 
+import logging
 import os
 import sys
 import warnings
@@ -15,13 +16,11 @@ OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"
 def main() -> None:
     """Run the command line; exit 0 if it did what was asked, 2 with one line if it could not."""
     warnings.showwarning = _show_warning
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax logs what it also raises
     leave_on_interrupt()
     _keep_caches_inside()
     try:
         sys.exit(_run())
-    except InterruptedError as error:
-        _say(str(error))
-        sys.exit(INTERRUPTED)
     except FAULTS as error:
         _say(f"error: {_one_line(error)}")
         sys.exit(2)

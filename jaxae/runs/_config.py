@@ -32,6 +32,7 @@ class Config:
         batch_size: how many samples make one update.
         learning_rate: of Adam.
         seed: of the initial parameters and of the order of the samples.
+        feature_shape: of one sample; None until the data are known.
 
     Raises:
         ValueError: an unknown model or loss, or a number out of range.
@@ -51,6 +52,7 @@ class Config:
     batch_size: int = 32
     learning_rate: float = 1e-3
     seed: int = 0
+    feature_shape: tuple[int, ...] | None = None
 
     def __post_init__(self):
         lookup("model", self.model, MODELS)
@@ -68,25 +70,27 @@ class Config:
         """The loss of this name."""
         return LOSSES[self.loss]
 
-    def build_model(self, feature_shape: tuple[int, ...]) -> Autoencoder:
+    def build_model(self) -> Autoencoder:
         """The untrained model, whose parameters are drawn from the seed.
 
         Raises:
-            ValueError: layers that the model does not take.
+            ValueError: layers that the model does not take, or a feature shape that is not known.
         """
-        return MODELS[self.model](feature_shape, self.layers, rngs=nnx.Rngs(self.seed))
+        if self.feature_shape is None:
+            raise ValueError("feature_shape is not known; call resolve(dataset) first")
+        return MODELS[self.model](self.feature_shape, self.layers, rngs=nnx.Rngs(self.seed))
 
     def resolve(self, dataset: Dataset) -> "Config":
         """The Config with nothing left to a default and with paths that hold from anywhere."""
+        widths = default_widths(math.prod(dataset.feature_shape))
         updates = -(-len(dataset.train) // self.batch_size)
         return dataclasses.replace(
             self,
             data=self.data if self.data in NAMES else str(Path(self.data).expanduser().absolute()),
             data_dir=None if self.data_dir is None else str(Path(self.data_dir).absolute()),
-            layers=default_widths(math.prod(dataset.feature_shape))
-            if self.layers is None
-            else self.layers,
+            layers=widths if self.layers is None else self.layers,
             epochs=-(-DEFAULT_UPDATES // updates) if self.epochs is None else self.epochs,
+            feature_shape=dataset.feature_shape,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -103,7 +107,8 @@ class Config:
         """
         try:
             fields = json.loads(path.read_text())
-            layers = fields["layers"]
-            return cls(**{**fields, "layers": None if layers is None else tuple(layers)})
+            for name in ("layers", "feature_shape"):
+                fields[name] = None if fields[name] is None else tuple(fields[name])
+            return cls(**fields)
         except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: not a run's configuration ({error})") from error

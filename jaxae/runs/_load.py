@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from jaxae.data import Dataset, load
+from jaxae.data import load
 from jaxae.models import Autoencoder
 from jaxae.runs._config import Config
 from jaxae.runs._directory import RunDirectory
@@ -12,7 +12,7 @@ from jaxae.training import load_checkpoint
 
 
 def load_model(path: str | os.PathLike) -> Autoencoder:
-    """The trained model of a run.
+    """The trained model of a run; its data are not needed.
 
     Args:
         path: the run directory.
@@ -24,7 +24,7 @@ def load_model(path: str | os.PathLike) -> Autoencoder:
         FileNotFoundError: no run at this path, or one without a checkpoint.
         ValueError: a configuration or checkpoint that is broken.
     """
-    return _load(path)[0]
+    return _load(path)[1]
 
 
 def evaluate(path: str | os.PathLike) -> dict[str, float]:
@@ -40,13 +40,13 @@ def evaluate(path: str | os.PathLike) -> dict[str, float]:
         FileNotFoundError: no run at this path, one without a checkpoint, or data that are gone.
         ValueError: a configuration, checkpoint or data that are broken.
     """
-    return evaluate_test(*_load(path))
+    config, model = _load(path)
+    return evaluate_test(model, load(config.data, config.data_dir))
 
 
-def _load(path: str | os.PathLike) -> tuple[Autoencoder, Dataset]:
+def _load(path: str | os.PathLike) -> tuple[Config, Autoencoder]:
     run = RunDirectory(Path(path))
     if not run.config.is_file():
         raise FileNotFoundError(f"no run at {run.path}: it has no {run.config.name}")
     config = Config.from_file(run.config)
-    dataset = load(config.data, config.data_dir)
-    return load_checkpoint(run.checkpoint, config.build_model(dataset.feature_shape)), dataset
+    return config, load_checkpoint(run.checkpoint, config.build_model())

@@ -60,14 +60,15 @@ def load_checkpoint(path: str | os.PathLike, model: Model) -> Model:
     graphdef, state = nnx.split(model)
     arrays = nnx.to_pure_dict(state)
     try:
-        saved = _shapes(ocp.metadata(str(path)).metadata)
-        loaded = ocp.load(str(path), arrays) if saved == _shapes(arrays) else None
-    # Orbax and its storage raise errors of many kinds.
+        saved, expected = _shapes(ocp.metadata(str(path)).metadata), _shapes(arrays)
+        if saved == expected:
+            return nnx.merge(graphdef, ocp.load(str(path), arrays))
+    # Orbax and its storage raise errors of many kinds, and some of them fill pages.
     except Exception as error:
-        raise ValueError(f"{path}: broken checkpoint ({error})") from error
-    if loaded is None:
-        raise ValueError(f"{path} holds another model: {_difference(saved, _shapes(arrays))}")
-    return nnx.merge(graphdef, loaded)
+        raise ValueError(f"{path}: broken checkpoint ({str(error)[:200]})") from error
+    if not saved:
+        raise ValueError(f"{path}: broken checkpoint (it lists no arrays)")
+    raise ValueError(f"{path} holds another model: {_difference(saved, expected)}")
 
 
 def _shapes(arrays: Any) -> dict[str, tuple[int, ...]]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxae.training._history import Epoch
-from jaxae.training._loop import Progress, advance, begin, data_loss, epoch_loss
+from jaxae.training._loop import Progress, advance, begin, data_loss, epoch_loss, finite
 from jaxae.training._order import in_order, shuffled
 from jaxae.training._progress import Report
 from jaxae.training._state import State
@@ -77,7 +77,10 @@ def run_epoch(
         report: is told after each piece how far the epoch is.
 
     Returns:
-        The Progress at the end, or at the first loss that is not finite, and the epoch's row.
+        The Progress at the end, and the epoch's row.
+
+    Raises:
+        FloatingPointError: a loss, or the parameters after the epoch, are not finite.
     """
     start, batch = time.perf_counter(), 0
     order = shuffled(progress.state.key, epoch, len(data.train), data.batch_size)
@@ -90,15 +93,20 @@ def run_epoch(
         samples = min(len(data.train), batch * data.batch_size)
         rate = samples / (time.perf_counter() - start)
         report(epoch, batch, float(progress.loss), rate)
-    train_loss, test_loss = _losses(step, progress, data)
-    test_loss = None if test_loss is None else float(test_loss)
-    return progress, Epoch(epoch, float(train_loss), test_loss, rate)
+    losses = _losses(step, progress, data)
+    if not finite(progress, losses):
+        raise FloatingPointError(
+            f"loss or parameters not finite in batch {batch} of epoch {epoch}; lower the learning "
+            "rate"
+        )
+    return progress, Epoch(epoch, *map(float, losses), samples_per_second=rate)
 
 
-def _losses(step: Step, progress: Progress, data: Data) -> tuple[Array, Array | None]:
+def _losses(step: Step, progress: Progress, data: Data) -> tuple[Array, ...]:
+    """The training loss, and the test loss if there are test samples."""
     train_loss = epoch_loss(step, progress.means)
     if data.test is None:
-        return train_loss, None
+        return (train_loss,)
     order = in_order(len(data.test), min(len(data.test), TEST_BATCH_SIZE))
     return train_loss, data_loss(step, progress.state, data.test, jnp.asarray(order))
 

@@ -14,7 +14,6 @@ from jaxae.losses import Loss
 from jaxae.objectives import Objective, reconstruction
 from jaxae.training._epoch import Data, compile_epoch, run_epoch
 from jaxae.training._history import Epoch, History
-from jaxae.training._loop import finite
 from jaxae.training._progress import progress_bar
 from jaxae.training._state import Model, initial_state, trained_model
 from jaxae.training._step import Step
@@ -60,9 +59,11 @@ def fit(
         TypeError: both or none of `loss` and `objective`.
         ValueError: data that are empty, not finite or not of the model's feature shape; a batch
             size above the number of samples; a number of epochs or a batch size below 1.
+        FloatingPointError: a loss or parameters that are not finite in the first epoch.
+        KeyboardInterrupt: Ctrl-C before the first epoch is done.
 
     Warns:
-        UserWarning: training was stopped, why, and which epochs are kept.
+        UserWarning: training was stopped after it, why, and which epochs are kept.
 
     Example:
         >>> from jaxae.losses import bce
@@ -91,18 +92,14 @@ def fit(
             for epoch in range(1, epochs + 1):
                 rate = rows[-1].samples_per_second if rows else 0.0
                 progress, row = run_epoch(step, progress, resident, epoch, rate, report)
-                if not finite(progress):
-                    stopped = (
-                        f"loss or parameters not finite in batch {progress.next} of epoch {epoch}"
-                    )
-                    break
                 state, rows = progress.state, (*rows, row)
                 if on_epoch is not None:
                     on_epoch(row)
-    except KeyboardInterrupt:
-        stopped = f"interrupted in epoch {len(rows) + 1}"
-    if stopped is not None:
-        _warn(stopped, len(rows))
+    except (KeyboardInterrupt, FloatingPointError) as reason:
+        if not rows:
+            raise
+        stopped = str(reason) or f"interrupted in epoch {len(rows) + 1}"
+        warnings.warn(f"{stopped}; epochs 1 to {len(rows)} are kept", stacklevel=2)
     return trained_model(model, state), History(rows, compile_seconds, stopped)
 
 
@@ -112,12 +109,6 @@ def _objective(loss: Loss | None, objective: Objective | None) -> Objective:
     if objective is not None and loss is None:
         return objective
     raise TypeError("expected either loss= or objective=, e.g. fit(model, data, loss=bce)")
-
-
-def _warn(stopped: str, epochs: int) -> None:
-    remedy = "" if stopped.startswith("interrupted") else "; lower the learning rate"
-    kept = f"epochs 1 to {epochs} are kept" if epochs else "no epoch was completed"
-    warnings.warn(f"{stopped}; {kept}{remedy}", stacklevel=3)
 
 
 @functools.cache

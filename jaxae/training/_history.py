@@ -17,8 +17,8 @@ class Epoch(NamedTuple):
 
     epoch: int
     train_loss: float
-    test_loss: float | None
-    samples_per_second: float
+    test_loss: float | None = None
+    samples_per_second: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -80,10 +80,10 @@ def advance(
 
 
 @jax.jit
-def finite(progress: Progress) -> Bool[Array, ""]:
-    """Whether the last loss, and the parameters after it, are finite numbers."""
-    parameters = jax.tree.leaves(progress.state.params)
-    return jnp.all(jnp.stack([jnp.isfinite(x).all() for x in (progress.loss, *parameters)]))
+def finite(progress: Progress, losses: tuple[Array, ...]) -> Bool[Array, ""]:
+    """Whether the last batch's loss, the parameters after it and the losses are all finite."""
+    numbers = jax.tree.leaves((progress.loss, progress.state.params, losses))
+    return jnp.all(jnp.stack([jnp.isfinite(x).all() for x in numbers]))
 
 
 @functools.partial(jax.jit, static_argnums=0)

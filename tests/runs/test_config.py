@@ -23,6 +23,7 @@ fields = {
     "batch_size": st.integers(1),
     "learning_rate": st.floats(0, exclude_min=True, allow_infinity=False),
     "seed": st.integers(0, 2**32 - 1),
+    "feature_shape": st.none() | st.lists(st.integers(1, 1000)).map(tuple),
 }
 
 
@@ -63,7 +64,12 @@ def test_what_cannot_be_run_is_refused(fields, message):
 def test_layers_that_the_model_does_not_take_are_refused(layers):
     config = Config(layers=layers).resolve(load("digits"))
     with pytest.raises(ValueError, match="expected one or more positive integers"):
-        config.build_model((8, 8))
+        config.build_model()
+
+
+def test_a_model_of_no_known_shape_is_not_built():
+    with pytest.raises(ValueError, match=r"feature_shape is not known; call resolve\(dataset\)"):
+        Config().build_model()
 
 
 def test_defaults_are_the_models_widths_and_ten_thousand_updates():
@@ -76,7 +82,8 @@ def test_defaults_are_the_models_widths_and_ten_thousand_updates():
 
 def test_what_is_asked_for_is_kept():
     config = Config(layers=(4,), epochs=3, seed=5)
-    assert config.resolve(load("digits")) == config
+    resolved = config.resolve(load("digits"))
+    assert resolved == dataclasses.replace(config, feature_shape=(8, 8))
 
 
 def test_paths_hold_from_anywhere(tmp_path, monkeypatch):
@@ -90,10 +97,10 @@ def test_paths_hold_from_anywhere(tmp_path, monkeypatch):
 
 
 def test_the_model_is_drawn_from_the_seed():
-    config = Config(layers=(5, 2), seed=3)
+    config = Config(layers=(5, 2), seed=3, feature_shape=(6,))
     expected = MLPAutoencoder((6,), (5, 2), rngs=nnx.Rngs(3))
-    chex.assert_trees_all_equal(arrays(config.build_model((6,))), arrays(expected))
-    other = dataclasses.replace(config, seed=4).build_model((6,))
+    chex.assert_trees_all_equal(arrays(config.build_model()), arrays(expected))
+    other = dataclasses.replace(config, seed=4).build_model()
     with pytest.raises(AssertionError):
         chex.assert_trees_all_equal(arrays(other), arrays(expected))
 
@@ -112,9 +119,10 @@ def test_the_loss_is_the_one_of_this_name(name):
         "null",
         "{}",
         '{"layers": 4}',
-        '{"layers": [4], "sed": 0}',
-        '{"layers": [4], "seed": "0"}',
-        '{"layers": [4], "loss": ["mse"]}',
+        '{"layers": [4]}',
+        '{"layers": [4], "feature_shape": [3], "sed": 0}',
+        '{"layers": [4], "feature_shape": [3], "seed": "0"}',
+        '{"layers": [4], "feature_shape": [3], "loss": ["mse"]}',
         "\udcff",
     ],
 )

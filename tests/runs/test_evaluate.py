@@ -36,6 +36,7 @@ def test_a_run_on_a_relative_path_is_evaluated_from_anywhere(tmp_path, monkeypat
     monkeypatch.chdir("/")
     assert evaluate(tmp_path / "run")["test_mse"] == summary["test_mse"]
     (tmp_path / "small.npy").unlink()
+    assert load_model(tmp_path / "run").feature_shape == (6,)
     with pytest.raises(FileNotFoundError, match=f"no file or folder at {tmp_path / 'small.npy'}"):
         evaluate(tmp_path / "run")
 

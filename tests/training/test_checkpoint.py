@@ -63,5 +63,16 @@ def test_a_broken_checkpoint_is_named(tmp_path):
     for file in (tmp_path / "checkpoint").rglob("*"):
         if file.is_file():
             file.write_bytes(b"")
-    with pytest.raises(ValueError, match="broken"):
+    with pytest.raises(ValueError, match="broken checkpoint"):
         load_checkpoint(tmp_path / "checkpoint", model())
+
+
+@pytest.mark.parametrize("kept", ["orbax.checkpoint", "_METADATA", "manifest.ocdbt"])
+def test_a_checkpoint_that_lacks_its_arrays_is_broken(tmp_path, kept):
+    save_checkpoint(tmp_path / "checkpoint", model())
+    for path in (tmp_path / "checkpoint").rglob("*"):
+        if path.is_file() and path.name != kept:
+            path.unlink()
+    with pytest.raises(ValueError, match="broken checkpoint") as refused:
+        load_checkpoint(tmp_path / "checkpoint", model())
+    assert len(str(refused.value)) < 500

@@ -12,7 +12,7 @@ from jaxae.data import load
 from jaxae.losses import bce, mse
 from jaxae.models import MLPAutoencoder, reconstruct
 from jaxae.objectives import Objective, reconstruction
-from jaxae.training import fit
+from jaxae.training import _epoch, fit
 from jaxae.training._loop import advance
 
 
@@ -134,10 +134,27 @@ def test_control_c_keeps_the_epochs_that_are_done(samples):
 def test_divergence_keeps_the_epochs_before_it(samples):
     """SGD whose learning rate explodes after two epochs of five steps."""
     optimizer = optax.sgd(lambda step: np.float32(0.1) + np.float32(1e30) * (step >= 12))
-    with pytest.warns(UserWarning, match=r"not finite.*epoch 3; epochs 1 to 2 are kept; lower the"):
+    with pytest.warns(
+        UserWarning, match=r"not finite.*epoch 3; lower the.*; epochs 1 to 2 are kept"
+    ):
         model, history = train(samples, loss=mse, optimizer=optimizer, epochs=9)
     assert len(history) == 2
     assert np.isfinite(reconstruct(model, samples)).all()
+
+
+def test_control_c_before_the_first_epoch_is_done_is_raised(samples, monkeypatch):
+    def interrupt(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(_epoch, "shuffled", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(samples)
+
+
+@pytest.mark.parametrize("learning_rate", [1e30, np.inf])
+def test_divergence_in_the_first_epoch_is_raised(samples, learning_rate):
+    with pytest.raises(FloatingPointError, match="of epoch 1; lower the learning rate"):
+        train(samples, loss=mse, optimizer=optax.sgd(learning_rate))
 
 
 MISTAKES = {

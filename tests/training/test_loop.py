@@ -77,13 +77,14 @@ def test_the_loop_stops_at_the_first_loss_that_is_not_finite(X):
     poisoned = X.at[7].set(jnp.nan)  # in the second batch
     progress = run(step, state, poisoned, 5)
     assert progress.next == 2
-    assert not finite(progress)
+    assert not finite(progress, ())
 
 
 def test_parameters_that_are_not_finite_are_seen(X):
     step, state = start(learning_rate=np.inf)
-    assert finite(run(step, state, X, 0))
-    assert not finite(run(step, state, X, 1))
+    assert finite(run(step, state, X, 0), ())
+    assert not finite(run(step, state, X, 1), ())
+    assert not finite(run(step, state, X, 0), (jnp.float32(np.inf),))
 
 
 def test_padding_is_taken_as_the_first_sample_with_weight_zero(X):
