@@ -46,7 +46,10 @@ def load(name_or_path: str | os.PathLike, data_dir: str | os.PathLike | None = N
         a fifth drawn for testing)
     """
     name = os.fspath(name_or_path)
-    train, test, full_scale = _read(name, None if data_dir is None else Path(data_dir))
+    if not name:
+        raise ValueError(f"no name or path, expected one of {', '.join(NAMES)}, or a path")
+    folder = None if data_dir is None else Path(data_dir).expanduser()
+    train, test, full_scale = _read(name, folder)
     _check_samples(name, train, test)
     drawn = "a fifth drawn for testing" if test is None else "tested on its own test samples"
     train, test = split(name, train) if test is None else (train, test)

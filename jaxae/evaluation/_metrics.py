@@ -39,7 +39,7 @@ def evaluate(
         A number for each loss, divided by what that loss divides by.
 
     Raises:
-        ValueError: no samples.
+        ValueError: no samples, or a batch size below 1.
 
     Example:
         >>> from jaxae.data import load
@@ -51,6 +51,8 @@ def evaluate(
     """
     if len(X := np.asarray(X)) == 0:
         raise ValueError("no samples to evaluate, expected X of shape (N, ...) with N ≥ 1")
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, expected at least 1")
     losses = _default_losses(model) if losses is None else losses
     objective = Objective({name: reconstruction(loss) for name, loss in losses.items()})
     graphdef, arrays = nnx.split(model)

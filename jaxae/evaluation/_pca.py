@@ -5,7 +5,7 @@ from jax.typing import ArrayLike
 from scipy.linalg import eigh
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-# Above this many features the covariance matrix is no longer formed.
+# Above this many samples and features, neither their covariance nor all directions are computed.
 LARGEST_COVARIANCE = 3000
 
 
@@ -47,9 +47,13 @@ def _rows(samples: ArrayLike) -> np.ndarray:
 
 
 def _leading_directions(centred: np.ndarray, components: int) -> np.ndarray:
-    features = centred.shape[1]
-    if features <= LARGEST_COVARIANCE or components >= features - 1:
+    samples, features = centred.shape
+    if features <= LARGEST_COVARIANCE:
         return eigh(centred.T @ centred, subset_by_index=(features - components, features - 1))[1]
+    if samples <= LARGEST_COVARIANCE or components >= features - 1:
+        return np.linalg.svd(centred, full_matrices=False)[2][:components].T
+    if not centred.any():
+        return np.zeros((features, 0))
     return eigsh(_Covariance(centred), components, v0=np.ones(features))[1]
 
 

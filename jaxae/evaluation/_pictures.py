@@ -1,6 +1,5 @@
 """Pictures: reconstructions below their inputs, and the loss over epochs."""
 
-import math
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 10
+# So few features are drawn as points too: one alone makes no line.
+FEW = 8
 INPUT, RECONSTRUCTION = "#444444", "#c2410c"
 
 
@@ -102,7 +103,8 @@ def _draw(axis: "Axes", sample: np.ndarray, colour: str) -> None:
     if image.ndim == 2 or (image.ndim == 3 and image.shape[-1] == 3):
         axis.imshow(np.clip(image, 0, 1), cmap="gray", vmin=0, vmax=1)
     else:
-        axis.plot(np.arange(math.prod(sample.shape)), sample.ravel(), color=colour, linewidth=0.8)
+        marker = "." if sample.size <= FEW else None
+        axis.plot(sample.ravel(), color=colour, linewidth=0.8, marker=marker)
         axis.set_ylim(-0.05, 1.05)
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)

@@ -9,7 +9,6 @@ from jaxae.losses._loss import Loss
 
 
 @from_logits
-@jax.custom_jvp
 def binary_cross_entropy(
     logits: Float[Array, "..."], target: Float[Array, "..."]
 ) -> Float[Array, "..."]:
@@ -32,12 +31,17 @@ def binary_cross_entropy(
         >>> binary_cross_entropy(jnp.array([0.0, 0.0, 200.0]), jnp.array([1.0, 0.5, 0.0])).round(4)
         Array([  0.6931,   0.6931, 200.    ], dtype=float32)
     """
-    linear = jnp.maximum(logits, 0) * (1 - target) + jnp.maximum(-logits, 0) * target
-    return linear + jnp.log1p(jnp.exp(-abs(logits)))
+    return _from_logits(logits, target)
 
 
-@binary_cross_entropy.defjvp
-def _binary_cross_entropy_jvp(primals, tangents):
+@jax.custom_jvp
+def _from_logits(z: Array, y: Array) -> Array:
+    linear = jnp.maximum(z, 0) * (1 - y) + jnp.maximum(-z, 0) * y
+    return linear + jnp.log1p(jnp.exp(-abs(z)))
+
+
+@_from_logits.defjvp
+def _from_logits_jvp(primals, tangents):
     (z, y), (dz, dy) = primals, tangents
     # The same value in a form that XLA fuses better with the derivative.
     value = abs(z) * jnp.where(z < 0, y, 1 - y) + jnp.log1p(jnp.exp(-abs(z)))
@@ -45,7 +49,6 @@ def _binary_cross_entropy_jvp(primals, tangents):
     return value, slope * dz - z * dy
 
 
-@jax.custom_jvp
 def binary_cross_entropy_from_probabilities(
     probability: Float[Array, "..."], target: Float[Array, "..."]
 ) -> Float[Array, "..."]:
@@ -54,8 +57,8 @@ def binary_cross_entropy_from_probabilities(
     e = −y max(log p, −100) − (1 − y) max(log(1 − p), −100)
 
     The clamp is torch's: finite at p = 0 and p = 1, and exact everywhere between. Its derivative is
-    (p − y) / max(p(1 − p), 1e-12). Prefer `binary_cross_entropy` where logits are at hand: a
-    float32 probability within 3e-8 of 1 has already been rounded to 1.
+    (1 − y) / max(1 − p, 1e-12) − y / max(p, 1e-12). Prefer `binary_cross_entropy` where logits are
+    at hand: a float32 probability within 3e-8 of 1 has already been rounded to 1.
 
     Args:
         probability: p in [0, 1], of any shape.
@@ -72,18 +75,21 @@ def binary_cross_entropy_from_probabilities(
     References:
         torch.nn.BCELoss, https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html
     """
-    present = jnp.maximum(jnp.log(probability), -100)
-    absent = jnp.maximum(jnp.log1p(-probability), -100)
-    return -(target * present + (1 - target) * absent)
+    return _from_probabilities(probability, target)
 
 
-@binary_cross_entropy_from_probabilities.defjvp
-def _binary_cross_entropy_from_probabilities_jvp(primals, tangents):
+@jax.custom_jvp
+def _from_probabilities(p: Array, y: Array) -> Array:
+    present, absent = jnp.maximum(jnp.log(p), -100), jnp.maximum(jnp.log1p(-p), -100)
+    return -(y * present + (1 - y) * absent)
+
+
+@_from_probabilities.defjvp
+def _from_probabilities_jvp(primals, tangents):
     (p, y), (dp, dy) = primals, tangents
-    value = binary_cross_entropy_from_probabilities(p, y)
-    slope = (p - y) / jnp.maximum(p * (1 - p), 1e-12)
+    slope = (1 - y) / jnp.maximum(1 - p, 1e-12) - y / jnp.maximum(p, 1e-12)
     log_odds = jnp.maximum(jnp.log(p), -100) - jnp.maximum(jnp.log1p(-p), -100)
-    return value, slope * dp - log_odds * dy
+    return _from_probabilities(p, y), slope * dp - log_odds * dy
 
 
 bernoulli = Likelihood(binary_cross_entropy, jax.nn.sigmoid)
@@ -107,7 +113,7 @@ bce_from_probabilities = Loss(binary_cross_entropy_from_probabilities).documente
     """Mean binary cross-entropy from probabilities over all numbers, in nats: Σ e / (N·C).
 
     The predictions are probabilities; a logarithm below −100 counts as −100, as in torch. Its
-    gradient is (P − Y)/(P(1 − P)·N·C).
+    gradient is ((1 − Y)/(1 − P) − Y/P)/(N·C), where a divisor below 1e-12 counts as 1e-12.
 
     Example:
         >>> import jax.numpy as jnp

@@ -35,7 +35,7 @@ class Coverage(NamedTuple):
     def weigh(self, errors: Float[Array, "..."]) -> Float[Array, "..."]:
         """The errors as they enter the total: w·e where present, else 0."""
         errors = self.keep(errors)
-        return errors if self.weights is None else self.weights * errors
+        return errors if self.weights is None else self.keep(self.weights) * errors
 
     def counts(self, count: Count) -> Float[Array, "..."] | None:
         """How often each element enters the denominator; None if each does once."""

@@ -42,7 +42,8 @@ class Likelihood:
 def from_logits(error: Error) -> Error:
     """Mark an error whose first argument is logits, so that no one applies a sigmoid before it.
 
-    An error that is not marked is taken to compare numbers on the target's scale.
+    It decorates a function, or the class of an error that has hyperparameters. An error that is not
+    marked is taken to compare numbers on the target's scale.
 
     Example:
         >>> @from_logits
@@ -51,10 +52,10 @@ def from_logits(error: Error) -> Error:
         >>> link_of(brier) is jax.nn.sigmoid, link_of(abs) is identity
         (True, True)
     """
-    error.link = jax.nn.sigmoid  # pyright: ignore[reportFunctionMemberAccess]
+    error.takes_logits = True  # pyright: ignore[reportFunctionMemberAccess]
     return error
 
 
 def link_of(error: Callable[..., Array]) -> Callable[[Array], Array]:
     """The link that an error applies to its first argument itself: sigmoid or identity."""
-    return getattr(error, "link", identity)
+    return jax.nn.sigmoid if getattr(error, "takes_logits", False) else identity

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import jax
+import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxae.losses._arguments import Arguments, convert
 from jaxae.losses._coverage import Count, cover, denominator
+from jaxae.losses._likelihood import identity, link_of
 from jaxae.losses._mean import Mean, Statistic, Total
 
 Unit = Literal["element", "sample", "total"]
@@ -53,7 +55,7 @@ class Loss:
         count: how often it counts it.
 
     Raises:
-        ValueError: an unknown unit or count.
+        ValueError: an unknown unit or count; when called, an error that is not elementwise.
 
     Example:
         >>> import jax.numpy as jnp
@@ -87,11 +89,12 @@ class Loss:
         The docstring is `meaning` with the signature after its first line and the arguments of
         `Loss.__call__` before its example. Neither is part of what makes two losses equal.
         """
-        first, rest = inspect.cleandoc(meaning).split("\n", 1)
-        text, example = rest.split("\nExample:")
-        signature = f"{name}(predictions, targets, *, where=None, weights=None) → scalar"
-        arguments = inspect.cleandoc(Loss.__call__.__doc__ or "").split("\n", 1)[1]
-        doc = f"{first}\n\n{signature}\n{text}{arguments}\n\nExample:{example}"
+        first, _, rest = inspect.cleandoc(meaning).partition("\n")
+        text, heading, example = rest.partition("\nExample:")
+        prediction = "predictions" if link_of(self.error) is identity else "logits"
+        signature = f"{name}({prediction}, targets, *, where=None, weights=None) → scalar"
+        arguments = inspect.cleandoc(Loss.__call__.__doc__ or "").partition("\n")[2]
+        doc = f"{first}\n\n{signature}\n{text}{arguments}\n{heading}{example}"
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "__doc__", doc)
         return self
@@ -100,6 +103,7 @@ class Loss:
         self,
         prediction: ArrayLike,
         target: ArrayLike,
+        /,
         *,
         where: ArrayLike | None = None,
         weights: ArrayLike | None = None,
@@ -123,7 +127,7 @@ class Loss:
         arguments.check()
         p, t = convert(arguments.prediction, arguments.target)
         coverage = cover(arguments.where, arguments.weights, t)
-        errors = coverage.weigh(self.error(coverage.keep(p), coverage.keep(t)))
+        errors = coverage.weigh(self._elementwise(coverage.keep(p), coverage.keep(t)))
         if self.unit == "total":
             return Total(errors.sum())
         return Mean(errors.sum(), denominator(coverage.counts(self.count), self.unit, t))
@@ -132,6 +136,7 @@ class Loss:
         self,
         predictions: ArrayLike,
         targets: ArrayLike,
+        /,
         *,
         where: ArrayLike | None = None,
         weights: ArrayLike | None = None,
@@ -146,6 +151,7 @@ class Loss:
         self,
         predictions: ArrayLike,
         targets: ArrayLike,
+        /,
         *,
         where: ArrayLike | None = None,
         weights: ArrayLike | None = None,
@@ -167,6 +173,7 @@ class Loss:
         self,
         predictions: ArrayLike,
         targets: ArrayLike,
+        /,
         *,
         where: ArrayLike | None = None,
         weights: ArrayLike | None = None,
@@ -181,14 +188,23 @@ class Loss:
             weights: non-negative, over a prefix of the targets' axes.
 
         Returns:
-            A scalar, float32, or float64 if an argument is; where everything is masked, 0 with zero
-            gradient.
+            A scalar, float32, or float64 if predictions or targets are; where everything is masked,
+            0 with zero gradient.
 
         Raises:
             TypeError: integer predictions, or a `where` that is not boolean.
             ValueError: shapes that differ, that are not a prefix, or that have no sample axis.
         """
         return self._over_batch(_merged_value, predictions, targets, where, weights)
+
+    def _elementwise(self, prediction: Array, target: Array) -> Array:
+        errors = self.error(prediction, target)
+        if errors.shape != target.shape or not jnp.issubdtype(errors.dtype, jnp.floating):
+            raise ValueError(
+                f"the error of {self} returned {errors.dtype} of shape {errors.shape}, expected "
+                f"{target.dtype} of shape {target.shape}: one number for each element"
+            )
+        return errors
 
     def _over_batch(
         self,

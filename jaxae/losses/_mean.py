@@ -19,7 +19,7 @@ class Statistic:
 
     def scale(self: Stat, weight: Float[Array, ""]) -> Stat:
         """The statistic with its sample counted `weight` times: 0 is absent, 2 is twice."""
-        return jax.tree.map(lambda x: weight * x, self)
+        return jax.tree.map(lambda x: jnp.where(weight != 0, weight * x, 0), self)
 
     def merge(self: Stat) -> Stat:
         """The statistic of all samples, from theirs stacked along a leading axis."""

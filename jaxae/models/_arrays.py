@@ -93,6 +93,8 @@ def _in_batches(function: Callable, model: Autoencoder, rows: ArrayLike, batch_s
     graphdef, state = nnx.split(model)
     state = nnx.as_pure(state)
     rows = rows if isinstance(rows, jax.Array) else np.asarray(rows)
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, expected at least 1")
     size = max(1, min(batch_size, len(rows)))
     pieces = []
     for start in range(0, max(1, len(rows)), size):

@@ -12,6 +12,7 @@ class Autoencoder(nnx.Module):
 
     A model of your own sets both attributes and defines `encode` and `decode`; one that draws
     random numbers, or whose terms need more than prediction and latent, defines the call as well.
+    It draws from `key`, which belongs to the sample, and not from generators inside the module.
 
     Attributes:
         feature_shape: the shape of one sample.

@@ -1,6 +1,7 @@
 """The merge: statistics of single samples, added over samples, finished last."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -36,24 +37,37 @@ def sample_statistics(
 ) -> Statistics:
     """The statistics of ONE sample's terms, each counted as often as the sample is.
 
-    A sample of weight 0 enters as zeros, so that not even a NaN in it can touch the result. Its
-    random key belongs to its index, not to its place in the batch.
+    Its random key belongs to its index, not to its place in the batch.
+
+    Raises:
+        TypeError: a term that returns something else than a Mean or a Total.
     """
     key = jax.random.fold_in(key, sample.index)
-    x, y = (jnp.where(sample.weight != 0, a, 0) for a in (sample.input, sample.target))
-    view = View(model, x, y, model(x, key=key), key)
-    return {name: term.sample(view).scale(sample.weight) for name, term in objective.items()}
+    outputs = model(sample.input, key=key)
+    view = View(model, sample.input, sample.target, outputs, key)
+    statistics = {name: term.sample(view) for name, term in objective.items()}
+    for name, statistic in statistics.items():
+        if not isinstance(statistic, Statistic):
+            raise TypeError(
+                f"term {name!r} returned {type(statistic).__name__}, expected a Mean or a Total; "
+                "write e.g. Mean(total, weight)"
+            )
+    return {name: statistic.scale(sample.weight) for name, statistic in statistics.items()}
 
 
 def batch_statistics(
     objective: Objective, model: Any, batch: Batch, key: PRNGKeyArray
 ) -> Statistics:
-    """The merged statistics of a batch; those of parts of the data add."""
+    """The merged statistics of a batch; those of parts of the data add.
 
-    def one(sample):
+    What a sample of weight 0 holds, even NaN, cannot touch them.
+    """
+
+    def one(sample: Batch) -> Statistics:
         return sample_statistics(objective, model, sample, key)
 
-    return {name: statistic.merge() for name, statistic in jax.vmap(one)(batch).items()}
+    statistics = jax.vmap(one)(_fill_absent(batch))
+    return {name: statistic.merge() for name, statistic in statistics.items()}
 
 
 def finish(objective: Objective, statistics: Statistics) -> Float[Array, ""]:
@@ -65,11 +79,27 @@ def finish(objective: Objective, statistics: Statistics) -> Float[Array, ""]:
 
     Returns:
         A scalar.
+
+    Raises:
+        ValueError: a term whose finished value is not a scalar.
     """
-    return sum(
-        (
-            term.coefficient * term.finish(statistics[name].value)
-            for name, term in objective.items()
-        ),
-        start=jnp.float32(0),
-    )
+    finished = {name: term.finish(statistics[name].value) for name, term in objective.items()}
+    for name, value in finished.items():
+        if value.shape != ():
+            raise ValueError(
+                f"term {name!r} finishes with shape {value.shape}, expected a scalar; write e.g. "
+                "finish=jnp.sum"
+            )
+    return functools.reduce(jnp.add, (t.coefficient * finished[n] for n, t in objective.items()))
+
+
+def _fill_absent(batch: Batch) -> Batch:
+    """Samples of weight 0 replaced by one that counts, at which model and terms are defined."""
+    present = batch.weight != 0
+    donor = jnp.argmax(present)
+
+    def fill(x: Array) -> Array:
+        mask = present.reshape(present.shape + (1,) * (x.ndim - 1))
+        return jnp.where(mask, x, jnp.where(present[donor], x[donor], 0))
+
+    return dataclasses.replace(batch, input=fill(batch.input), target=fill(batch.target))

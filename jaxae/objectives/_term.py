@@ -51,6 +51,7 @@ class Objective(Mapping[str, Term]):
         terms: a mapping from names to Terms.
 
     Raises:
+        TypeError: something else than a Term.
         ValueError: no terms.
 
     Example:
@@ -66,6 +67,11 @@ class Objective(Mapping[str, Term]):
     def __init__(self, terms: Mapping[str, Term]):
         if not terms:
             raise ValueError("an objective has no terms, expected one or more named Terms")
+        for name, term in terms.items():
+            if not isinstance(term, Term):
+                raise TypeError(
+                    f"term {name!r} is {term!r}, expected a Term, e.g. reconstruction(mse)"
+                )
         object.__setattr__(self, "terms", tuple(terms.items()))
 
     def __getitem__(self, name: str) -> Term:

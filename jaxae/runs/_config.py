@@ -86,8 +86,8 @@ class Config:
         updates = -(-len(dataset.train) // self.batch_size)
         return dataclasses.replace(
             self,
-            data=self.data if self.data in NAMES else str(Path(self.data).expanduser().absolute()),
-            data_dir=None if self.data_dir is None else str(Path(self.data_dir).absolute()),
+            data=self.data if self.data in NAMES else _absolute(self.data),
+            data_dir=None if self.data_dir is None else _absolute(self.data_dir),
             layers=widths if self.layers is None else self.layers,
             epochs=-(-DEFAULT_UPDATES // updates) if self.epochs is None else self.epochs,
             feature_shape=dataset.feature_shape,
@@ -112,3 +112,7 @@ class Config:
             return cls(**fields)
         except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: not a run's configuration ({error})") from error
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())

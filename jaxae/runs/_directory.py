@@ -49,7 +49,7 @@ def default_path(data: str, model: str, root: Path = Path("runs")) -> Path:
         >>> default_path("faces/small.npy", "mlp").as_posix()
         'runs/small-mlp'
     """
-    name, number = f"{Path(data).stem}-{model}", 1
+    name, number = f"{Path(data).absolute().resolve().stem or 'data'}-{model}", 1
     while (path := root / (name if number == 1 else f"{name}-{number}")).exists():
         number += 1
     return path
@@ -79,7 +79,7 @@ def new_run(path: Path) -> Iterator[RunDirectory]:
     made = []
     try:
         for folder in reversed(missing):
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(exist_ok=folder != path)
             made.insert(0, folder)
         yield run
     except BaseException:

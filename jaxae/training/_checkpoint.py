@@ -56,7 +56,7 @@ def load_checkpoint(path: str | os.PathLike, model: Model) -> Model:
 
     path = Path(path).absolute()
     if not path.is_dir():
-        raise FileNotFoundError(f"no checkpoint at {path}")
+        raise FileNotFoundError(f"no checkpoint at {path}; was its training killed?")
     graphdef, state = nnx.split(model)
     arrays = nnx.to_pure_dict(state)
     try:

@@ -34,7 +34,7 @@ class Data(NamedTuple):
     batch_size: int
 
     @classmethod
-    def resident(cls, data: Any, batch_size: int) -> "Data":
+    def resident(cls, data: Any, batch_size: int | None) -> "Data":
         """Samples, or a Dataset's train and test samples, checked and put on the device.
 
         Raises:
@@ -43,6 +43,7 @@ class Data(NamedTuple):
         """
         train = _checked("data", getattr(data, "train", data))
         test = getattr(data, "test", None)
+        batch_size = min(100, len(train)) if batch_size is None else batch_size
         if not 1 <= batch_size <= len(train):
             raise ValueError(
                 f"batch_size is {batch_size}, expected between 1 and the number of training "
@@ -120,7 +121,8 @@ def _checked(name: str, samples: Any) -> Float[Array, "N ..."]:
         )
     if samples.ndim == 0 or len(samples) == 0:
         raise ValueError(f"{name} has shape {samples.shape}, expected one sample or more")
-    samples = jnp.asarray(samples, jnp.promote_types(samples.dtype, jnp.float32))
+    samples = jnp.asarray(samples)
+    samples = samples.astype(jnp.promote_types(samples.dtype, jnp.float32))
     if not jnp.isfinite(samples).all():
         raise ValueError(f"{name} holds NaN or infinity; remove or replace them before training")
     return samples

@@ -3,7 +3,7 @@
 import functools
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ import optax
 from jaxtyping import PRNGKeyArray
 
 from jaxae.losses import Loss
-from jaxae.objectives import Objective, reconstruction
+from jaxae.objectives import Objective, Term, reconstruction
 from jaxae.training._epoch import Data, compile_epoch, run_epoch
 from jaxae.training._history import Epoch, History
 from jaxae.training._progress import progress_bar
@@ -24,10 +24,10 @@ def fit(
     data: Any,
     *,
     loss: Loss | None = None,
-    objective: Objective | None = None,
+    objective: Mapping[str, Term] | None = None,
     optimizer: optax.GradientTransformation | None = None,
     epochs: int = 10,
-    batch_size: int = 100,
+    batch_size: int | None = None,
     key: PRNGKeyArray | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     show_progress: bool = True,
@@ -45,8 +45,9 @@ def fit(
         loss: what is minimised between reconstruction and data, e.g. `jaxae.losses.bce`.
         objective: named terms, instead of a loss.
         optimizer: an optax gradient transformation; Adam with a learning rate of 1e-3 by default.
+            The same object again does not compile again.
         epochs: how often the data are visited.
-        batch_size: how many samples make one update.
+        batch_size: how many samples make one update; 100 by default, or all if there are fewer.
         key: a random key for order and noise; `jax.random.key(0)` by default.
         on_epoch: called with each epoch's row when the epoch is done.
         show_progress: whether a bar is shown.
@@ -56,7 +57,7 @@ def fit(
         not finite, end training with the epochs that are done; `history.stopped` then says why.
 
     Raises:
-        TypeError: both or none of `loss` and `objective`.
+        TypeError: both or none of `loss` and `objective`, or an argument of another type.
         ValueError: data that are empty, not finite or not of the model's feature shape; a batch
             size above the number of samples; a number of epochs or a batch size below 1.
         FloatingPointError: a loss or parameters that are not finite in the first epoch.
@@ -78,7 +79,9 @@ def fit(
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}, expected at least 1")
     key = jax.random.key(0) if key is None else key
-    optimizer = optimizer or _default_optimizer()
+    optimizer = _default_optimizer() if optimizer is None else optimizer
+    if not isinstance(optimizer, optax.GradientTransformation):
+        raise TypeError(f"optimizer is {optimizer!r}, expected e.g. optax.adam(1e-3)")
     resident = Data.resident(data, batch_size)
     graphdef, state = initial_state(model, optimizer, key)
     step = Step(graphdef, objective, optimizer)
@@ -103,12 +106,16 @@ def fit(
     return trained_model(model, state), History(rows, compile_seconds, stopped)
 
 
-def _objective(loss: Loss | None, objective: Objective | None) -> Objective:
-    if loss is not None and objective is None:
-        return Objective({"reconstruction": reconstruction(loss)})
-    if objective is not None and loss is None:
-        return objective
-    raise TypeError("expected either loss= or objective=, e.g. fit(model, data, loss=bce)")
+def _objective(loss: Loss | None, objective: Mapping[str, Term] | None) -> Objective:
+    if (loss is None) == (objective is None):
+        raise TypeError("expected either loss= or objective=, e.g. fit(model, data, loss=bce)")
+    if objective is not None:
+        return Objective(objective)
+    if not isinstance(loss, Loss):
+        raise TypeError(
+            f"loss is {loss!r}, expected a Loss, e.g. jaxae.losses.mse or Loss(squared_error)"
+        )
+    return Objective({"reconstruction": reconstruction(loss)})
 
 
 @functools.cache

@@ -37,14 +37,13 @@ def take(data: Float[Array, "N ..."], index: Int[Array, " B"]) -> Batch:
 
 def begin(step: Step, state: State, data: Array, order: Array) -> Progress:
     """An epoch of which no batch has been run."""
-    shapes = jax.eval_shape(
-        lambda state, data, index: step.statistics(state.params, state, take(data, index)),
-        state,
-        data,
-        order[0],
-    )
-    means = jax.tree.map(lambda x: jnp.zeros((len(order), *x.shape), x.dtype), shapes)
-    return Progress(jnp.int32(0), jnp.float32(0), state, means)
+
+    def first_loss(state: State, data: Array, index: Array) -> tuple[Array, Statistics]:
+        return step.loss(state.params, state, take(data, index))
+
+    loss, statistics = jax.eval_shape(first_loss, state, data, order[0])
+    means = jax.tree.map(lambda x: jnp.zeros((len(order), *x.shape), x.dtype), statistics)
+    return Progress(jnp.int32(0), jnp.zeros((), loss.dtype), state, means)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -39,6 +39,12 @@ def test_cross_entropy_is_left_out_where_there_are_no_logits(samples):
     assert metrics["mse"] == pytest.approx(float(mse(predictions, samples)), rel=1e-5)
 
 
+@pytest.mark.parametrize("function", [evaluate, reconstruct])
+def test_a_batch_size_below_one_is_refused(samples, function):
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        function(MLPAutoencoder((4, 2), (3,)), samples, batch_size=0)
+
+
 def test_no_samples_are_refused():
     with pytest.raises(ValueError, match="no samples"):
         evaluate(MLPAutoencoder((4,), (2,)), np.zeros((0, 4), np.float32))

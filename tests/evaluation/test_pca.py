@@ -27,6 +27,15 @@ def test_many_features_give_the_same_without_a_covariance_matrix(monkeypatch):
     assert pca_mse(digits.train, digits.test, 8) == pytest.approx(expected, rel=1e-8)
 
 
+@pytest.mark.parametrize("limit", [5, 30])
+def test_wide_data_give_the_same_and_constant_data_no_fault(monkeypatch, rng, limit):
+    X, Y = rng.normal(size=(2, 20, 50))
+    monkeypatch.setattr(_pca, "LARGEST_COVARIANCE", limit)
+    assert pca_mse(X, Y, 4) == pytest.approx(by_svd(X, Y, 4), rel=1e-8)
+    constant = np.full((20, 50), 0.5)
+    assert pca_mse(constant, constant, 4) == 0
+
+
 @pytest.mark.parametrize("components", [3, 100])
 def test_all_components_leave_no_error(components, rng):
     X = rng.normal(size=(20, 3))

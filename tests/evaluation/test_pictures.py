@@ -49,6 +49,11 @@ def test_other_samples_are_lines(tmp_path, drawn, rng, feature_shape):
         np.testing.assert_array_equal(axis.lines[0].get_ydata(), expected.ravel())
 
 
+def test_a_single_feature_is_a_point(tmp_path, drawn):
+    save_reconstructions(tmp_path / "r.png", np.full((2, 1), 0.3), np.full((2, 1), 0.6))
+    assert all(axis.lines[0].get_marker() == "." for axis in drawn[0].axes)
+
+
 @pytest.mark.parametrize("epochs", [1, 3, 100])
 def test_losses_are_drawn_over_their_epochs(tmp_path, drawn, epochs):
     train, test = np.linspace(2, 1, epochs).tolist(), np.linspace(3, 2, epochs).tolist()

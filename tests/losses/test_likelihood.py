@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,6 +8,7 @@ import scipy.stats
 
 from jaxae.losses import (
     GaussianError,
+    Loss,
     bernoulli,
     binary_cross_entropy,
     from_logits,
@@ -37,6 +40,20 @@ def test_an_error_of_ones_own_can_be_marked():
 
     assert link_of(brier) is jax.nn.sigmoid
     assert brier(jnp.float32(0), jnp.float32(1)) == 0.25
+
+
+def test_an_error_with_hyperparameters_can_be_marked():
+    @from_logits
+    @dataclasses.dataclass(frozen=True)
+    class Focal:
+        gamma: float = 2.0
+
+        def __call__(self, logits, target):
+            error = binary_cross_entropy(logits, target)
+            return (1 - jnp.exp(-error)) ** self.gamma * error
+
+    assert link_of(Focal()) is jax.nn.sigmoid
+    assert Loss(Focal())(jnp.zeros((1, 1)), jnp.ones((1, 1))) == pytest.approx(np.log(2) / 4)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])

@@ -1,7 +1,12 @@
 """What holds for every batch loss: reductions, masks, weights, cuts, transformations, errors."""
 
+import copy
 import functools
 import itertools
+import os
+import pickle
+import subprocess
+import sys
 
 import chex
 import hypothesis.extra.numpy as npst
@@ -129,11 +134,14 @@ def test_weights_of_square_batches_belong_to_samples(rng):
 
 def test_the_mean_of_means_over_ragged_samples_has_a_name(rng):
     A, Y = batch(rng, (3, 4))
-    where = np.arange(4) < np.array([[1], [2], [4]])
+    where = np.arange(4) < np.array([[1], [0], [4]])
     valid = where.sum(1)
-    mean_of_means = np.mean([np.mean((A[i, :n] - Y[i, :n]) ** 2) for i, n in enumerate(valid)])
+    means = [np.mean((A[i, :n] - Y[i, :n]) ** 2) for i, n in enumerate(valid) if n]
+    mean_of_means = np.mean(means)
     loss = Loss(squared_error, unit="sample", count="valid")
-    assert loss(A, Y, where=where, weights=1 / valid) == about(mean_of_means)
+    with np.errstate(divide="ignore"):
+        weights = 1 / valid  # infinite where all is masked
+    assert loss(A, Y, where=where, weights=weights) == about(mean_of_means)
 
 
 @every_loss
@@ -147,6 +155,19 @@ def test_what_is_masked_or_weighs_nothing_cannot_touch_the_result(loss, bad, rng
         assert value == about(direct(loss, A, Y, **arguments))
         assert jnp.isfinite(gradient).all()
         assert (gradient[~where] == 0).all()
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("unit", ["element", "sample", "total"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_bad_weights_behind_a_mask_cannot_touch_the_result(unit, count, bad, rng):
+    A, Y = batch(rng)
+    where = np.arange(6) != 2
+    good = rng.uniform(1, 2, 6).astype(np.float32)
+    loss = Loss(squared_error, unit, count)
+    expected = jax.value_and_grad(loss)(A, Y, where=where, weights=good)
+    got = jax.value_and_grad(loss)(A, Y, where=where, weights=np.where(where, good, bad))
+    chex.assert_trees_all_equal(got, expected)
 
 
 @every_loss
@@ -222,6 +243,11 @@ def test_hessian_is_forward_over_reverse(loss, rng):
     hessian = jax.hessian(loss)(jnp.asarray(A), jnp.asarray(Y))
     assert hessian.shape == (2, 2, 2, 2)
     assert jnp.isfinite(hessian).all()
+    if loss is mse:
+        np.testing.assert_allclose(hessian.reshape(4, 4), 2 / 4 * np.eye(4), rtol=1e-6)
+    if loss is bce:
+        slope = np.asarray(jax.nn.sigmoid(A) * (1 - jax.nn.sigmoid(A))).ravel()
+        np.testing.assert_allclose(hessian.reshape(4, 4), np.diag(slope / 4), rtol=1e-5)
 
 
 @every_loss
@@ -264,12 +290,43 @@ def test_equal_losses_built_again_compile_once(rng):
     assert hash(Loss(squared_error)) == hash(mse)
 
 
-def test_sharded_samples_give_the_same_value(rng):
-    """The cut over devices is XLA's; one device suffices to see that sharded arrays are taken."""
-    mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
-    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
-    A, Y = batch(rng)
-    assert mse(*jax.device_put((A, Y), sharding)) == mse(A, Y)
+SHARDED = """
+import jax, jax.numpy as jnp
+from jaxae.losses import LOSSES
+mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+A, Y = jax.random.uniform(jax.random.key(0), (2, 8, 5), minval=0.1, maxval=0.9)
+for loss in LOSSES.values():
+    sharded = jax.device_put((A, Y), sharding)
+    assert len(sharded[0].sharding.device_set) == 4
+    one, four = (jax.value_and_grad(loss)(*pair) for pair in ((A, Y), sharded))
+    assert all(map(lambda a, b: jnp.allclose(a, b, rtol=1e-6, atol=1e-8), one, four)), loss
+"""
+
+
+def test_samples_on_four_devices_give_the_same_value_and_gradient():
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    subprocess.run([sys.executable, "-c", SHARDED], env=os.environ | flags, check=True)
+
+
+@every_loss
+def test_a_copy_is_equal(loss):
+    for copied in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
+        assert copied == loss
+        assert copied.name == loss.name
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        lambda p, t: jnp.mean((p - t) ** 2),
+        lambda p, t: jnp.sum((p - t) ** 2, -1),
+        lambda p, t: p > t,
+    ],
+)
+def test_an_error_that_is_not_elementwise_is_refused(error, rng):
+    with pytest.raises(ValueError, match=r"expected float32 of shape \(5,\): one number for each"):
+        Loss(error)(*batch(rng))
 
 
 def test_mean_of_one_sample_is_not_divided():
@@ -313,7 +370,8 @@ def test_an_unknown_unit_or_count_is_refused(field):
 
 @every_loss
 def test_help_shows_formula_arguments_and_example(loss):
-    for words in (f"{loss.name}(predictions, targets", "Args:", "Returns:", "Raises:", ">>> "):
+    prediction = "logits" if loss is bce else "predictions"
+    for words in (f"{loss.name}({prediction}, targets", "Args:", "Returns:", "Raises:", ">>> "):
         assert words in loss.__doc__
 
 

@@ -1,5 +1,7 @@
 """The merge is exact under any cut, for terms that add and for functions of batch means."""
 
+import dataclasses
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -8,8 +10,8 @@ import pytest
 from flax import nnx
 from hypothesis import given, settings, strategies as st
 
-from jaxae.losses import Mean, bce, sse, sse_per_sample
-from jaxae.models import MLPAutoencoder
+from jaxae.losses import Mean, bce, gaussian, sse, sse_per_sample
+from jaxae.models import Autoencoder, MLPAutoencoder
 from jaxae.objectives import Batch, Objective, Term, batch_statistics, finish, reconstruction
 
 SAMPLES, FEATURES = 11, 6
@@ -86,6 +88,48 @@ def test_padding_changes_nothing_not_even_by_nan(rng):
     chex.assert_trees_all_close(
         value_and_gradient([padded]), value_and_gradient([whole]), rtol=1e-5, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("fill", [0.0, np.nan])
+def test_absent_samples_are_not_a_place_where_a_model_must_be_defined(fill, rng):
+    """A model that divides by its input's norm is not defined at zeros."""
+
+    objective = Objective({"r": reconstruction(sse_per_sample)})
+    whole = batch(rng)
+    X = whole.input.at[::2].set(fill)
+    part = dataclasses.replace(whole, input=X, target=X, weight=whole.weight.at[::2].set(0))
+
+    def value(scale, batch):
+        class Directions(Autoencoder):
+            feature_shape, likelihood = (FEATURES,), gaussian
+
+            def encode(self, x):
+                return x / jnp.linalg.norm(x)
+
+            def decode(self, z):
+                return scale * z
+
+        statistics = batch_statistics(objective, Directions(), batch, jax.random.key(0))
+        return finish(objective, statistics)
+
+    got = jax.value_and_grad(value)(2.0, part)
+    kept = jax.value_and_grad(value)(2.0, rows(whole, slice(1, None, 2)))
+    chex.assert_trees_all_close(got, kept, rtol=1e-5, atol=1e-6)
+
+
+def test_a_term_that_returns_no_statistic_is_named(rng):
+    objective = Objective({"norm": Term(lambda view: jnp.sum(view.outputs.latent))})
+    model = MLPAutoencoder((FEATURES,), (3,))
+    with pytest.raises(TypeError, match=r"term 'norm' returned .*, expected a Mean or a Total"):
+        batch_statistics(objective, model, batch(rng), jax.random.key(0))
+
+
+def test_a_term_that_does_not_finish_with_a_scalar_is_named(rng):
+    objective = Objective({"usage": Term(code_usage)})
+    model = MLPAutoencoder((FEATURES,), (3,))
+    statistics = batch_statistics(objective, model, batch(rng), jax.random.key(0))
+    with pytest.raises(ValueError, match=r"term 'usage' finishes with shape \(3,\)"):
+        finish(objective, statistics)
 
 
 def test_weight_zero_is_absent(rng):

@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 
 import chex
 import jax
@@ -9,6 +11,7 @@ import pytest
 from flax import nnx
 
 from jaxae.data import load
+from jaxae.evaluation import evaluate
 from jaxae.losses import bce, mse
 from jaxae.models import MLPAutoencoder, reconstruct
 from jaxae.objectives import Objective, reconstruction
@@ -157,6 +160,32 @@ def test_divergence_in_the_first_epoch_is_raised(samples, learning_rate):
         train(samples, loss=mse, optimizer=optax.sgd(learning_rate))
 
 
+def test_float64_stays_float64(samples):
+    with jax.enable_x64(True):
+        X = samples.astype(np.float64)
+        model, history = train(X, model=MLPAutoencoder((6,), (8, 3)))
+        assert history[-1].train_loss < history[0].train_loss
+        assert evaluate(model, X)["mse"] == pytest.approx(float(mse(reconstruct(model, X), X)))
+
+
+@pytest.mark.parametrize("convert", [lambda X: X.astype(np.float64), np.ndarray.tolist])
+def test_numpys_own_floats_and_lists_are_taken(samples, convert):
+    model = MLPAutoencoder((6,), (8, 3))
+    got, expected = (train(X, model=model)[0] for X in (convert(samples), samples))
+    chex.assert_trees_all_equal(arrays(got), arrays(expected))
+
+
+def test_few_samples_make_one_batch(samples):
+    one, all_samples = (train(samples, batch_size=size)[0] for size in (None, 45))
+    chex.assert_trees_all_equal(arrays(one), arrays(all_samples))
+
+
+def test_a_mapping_of_terms_is_an_objective(samples):
+    terms = {"reconstruction": reconstruction(bce)}
+    got, expected = train(samples, loss=None, objective=terms)[0], train(samples)[0]
+    chex.assert_trees_all_equal(arrays(got), arrays(expected))
+
+
 MISTAKES = {
     "no loss": ({"loss": None}, TypeError, "either loss= or objective="),
     "no epochs": ({"epochs": 0}, ValueError, "epochs is 0"),
@@ -170,6 +199,30 @@ def test_mistakes_are_named(mistake, samples):
     arguments, error, message = MISTAKES[mistake]
     with pytest.raises(error, match=message):
         train(samples, **arguments)
+
+
+# In a process of its own, where the tests' type checker does not refuse them earlier.
+TYPES = """
+import jax, jaxae
+from jaxae.losses import mse, squared_error
+X = jax.numpy.ones((20, 6))
+for arguments, message in (
+    (dict(loss="mse"), "loss is 'mse', expected a Loss"),
+    (dict(loss=squared_error), "expected a Loss, e.g. jaxae.losses.mse or Loss(squared_error)"),
+    (dict(loss=mse, optimizer=1e-3), "optimizer is 0.001, expected e.g. optax.adam(1e-3)"),
+    (dict(objective={"r": mse}), "term 'r' is Loss(squared_error"),
+):
+    try:
+        jaxae.fit(jaxae.models.MLPAutoencoder((6,), (2,)), X, **arguments)
+    except TypeError as error:
+        assert message in str(error), error
+    else:
+        raise AssertionError(message)
+"""
+
+
+def test_arguments_of_another_type_are_named():
+    subprocess.run([sys.executable, "-c", TYPES], check=True)
 
 
 BAD_DATA = {
