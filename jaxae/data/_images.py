@@ -1,12 +1,16 @@
 """Folders of images, decoded by Pillow."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 GREY_8, GREY_16, COLOUR = "grey", "16-bit grey", "colour"
-MODES = {"1": GREY_8, "L": GREY_8, "I;16": GREY_16, "I;16B": GREY_16}
+MODES = {"1": GREY_8, "L": GREY_8, "LA": GREY_8, "I;16": GREY_16, "I;16B": GREY_16}
 # Pillow's modes that have no full scale.
 UNSCALED = ("I", "F")
 
@@ -25,7 +29,8 @@ def read_images(folder: Path) -> tuple[np.ndarray, np.ndarray | None, int]:
 
     Raises:
         ModuleNotFoundError: Pillow is missing.
-        ValueError: no images, images of several sizes or kinds, or one that cannot be decoded.
+        ValueError: no images, images of several sizes or kinds, or one that cannot be decoded, is
+            transparent or has pixels of 32 bits.
     """
     parts = [folder / "train", folder / "test"]
     if not all(part.is_dir() for part in parts):
@@ -59,14 +64,20 @@ def _read(path: Path) -> np.ndarray:
         ) from error
     try:
         with Image.open(path) as image:
-            if image.mode in UNSCALED:
-                raise ValueError("32-bit pixels, expected 8 or 16 bits; save them as a .npy file")
+            _check_pixels(image)
             kind = MODES.get(image.mode, COLOUR)
             if kind == GREY_16:
                 return np.asarray(image).astype(np.uint16)
             return np.asarray(image.convert("L" if kind == GREY_8 else "RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: cannot be decoded ({error})") from error
+
+
+def _check_pixels(image: "Image.Image") -> None:
+    if image.mode in UNSCALED:
+        raise ValueError("32-bit pixels, expected 8 or 16 bits; save them as a .npy file")
+    if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+        raise ValueError("transparent pixels, expected opaque ones; lay it on a background first")
 
 
 def _check_alike(path: Path, image: np.ndarray, first_path: Path, first: np.ndarray) -> None:

@@ -48,10 +48,8 @@ def test_pixels_come_back_with_the_full_scale_of_their_format(suffix, pixels, fu
     assert scale == full_scale
 
 
-@pytest.mark.parametrize(
-    ("mode", "expected"), [("RGBA", COLOUR), ("P", COLOUR), ("LA", np.stack([GREY] * 3, -1))]
-)
-def test_other_modes_become_colour(mode, expected, tmp_path):
+@pytest.mark.parametrize(("mode", "expected"), [("RGBA", COLOUR), ("P", COLOUR), ("LA", GREY)])
+def test_other_modes_become_grey_or_colour(mode, expected, tmp_path):
     image = Image.fromarray(GREY if mode == "LA" else COLOUR)
     image.convert(mode, palette=Image.Palette.ADAPTIVE).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_images(tmp_path)[0], [expected])
@@ -128,3 +126,12 @@ def test_without_pillow_the_message_says_what_to_install(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'jaxae\[cli\]'"):
         read_images(path)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_a_transparent_image_is_refused(tmp_path, mode):
+    image = Image.fromarray(COLOUR).convert(mode)
+    image.putalpha(Image.new("L", image.size, 128))
+    image.save(tmp_path / "glass.png")
+    with pytest.raises(ValueError, match=r"glass.png: cannot be decoded \(transparent pixels"):
+        read_images(tmp_path)
