@@ -17,7 +17,7 @@ from benchmarks._setting import setting, summary
 from benchmarks._timing import Effort
 
 # How many rounds count.
-ROUNDS = {"imports": 21, "losses": 40, "training": 15}
+ROUNDS = {"imports": 21, "losses": 40, "training": 31}
 QUICK_ROUNDS = {"imports": 3, "losses": 5, "training": 2}
 DATA_DIR = Path("../shared/data/mnist")
 
@@ -49,7 +49,7 @@ def _options() -> argparse.Namespace:
         "--patience",
         type=float,
         default=30.0,
-        help="seconds to wait, in all, for other processes to be quiet (default: %(default)g)",
+        help="seconds to wait for other processes, in all per group (default: %(default)g)",
     )
     return parser.parse_args()
 
