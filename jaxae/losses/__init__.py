@@ -47,6 +47,7 @@ the targets' entropy, not zero:
 0.693147
 """
 
+from jaxae.losses._base import BaseLoss as BaseLoss
 from jaxae.losses._bernoulli import (
     bce as bce,
     bce_from_probabilities as bce_from_probabilities,
@@ -54,15 +55,26 @@ from jaxae.losses._bernoulli import (
     binary_cross_entropy as binary_cross_entropy,
     binary_cross_entropy_from_probabilities as binary_cross_entropy_from_probabilities,
 )
-from jaxae.losses._gaussian import GaussianError as GaussianError, gaussian as gaussian
-from jaxae.losses._likelihood import (
-    Likelihood as Likelihood,
+from jaxae.losses._error import (
+    Event as Event,
+    closed_form as closed_form,
+    derivative_of as derivative_of,
+    event_of as event_of,
     from_logits as from_logits,
     identity as identity,
     link_of as link_of,
+    reads as reads,
+    takes as takes,
 )
+from jaxae.losses._gaussian import GaussianError as GaussianError, gaussian as gaussian
+from jaxae.losses._likelihood import Likelihood as Likelihood
 from jaxae.losses._loss import Loss as Loss
-from jaxae.losses._mean import Mean as Mean, Statistic as Statistic, Total as Total
+from jaxae.losses._mean import (
+    Mean as Mean,
+    Rows as Rows,
+    Statistic as Statistic,
+    Total as Total,
+)
 from jaxae.losses._registry import LOSSES as LOSSES
 from jaxae.losses._regression import (
     absolute_error as absolute_error,

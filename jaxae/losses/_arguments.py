@@ -1,81 +1,120 @@
-"""What a loss accepts: arrays of one shape, real numbers, masks and weights over a prefix."""
+"""What a loss accepts: real numbers of shapes that agree, masks and weights over a prefix."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array
+
+from jaxae.losses._error import Event
+
+Shape = tuple[int, ...]
 
 
 class Arguments(NamedTuple):
-    """A loss's arguments as arrays, in the order in which it takes them."""
+    """A loss's arguments as arrays: what its error takes, in that order, a mask and weights."""
 
-    prediction: Array
-    target: Array
+    arrays: tuple[Array, ...]
     where: Array | None
     weights: Array | None
 
     @classmethod
     def of(
-        cls,
-        prediction: ArrayLike,
-        target: ArrayLike,
-        where: ArrayLike | None,
-        weights: ArrayLike | None,
+        cls, arrays: Sequence[ArrayLike], where: ArrayLike | None, weights: ArrayLike | None
     ) -> "Arguments":
         """The arguments converted to arrays, not yet checked."""
         where, weights = (None if x is None else jnp.asarray(x) for x in (where, weights))
-        return cls(jnp.asarray(prediction), jnp.asarray(target), where, weights)
+        return cls(tuple(jnp.asarray(x) for x in arrays), where, weights)
 
-    def check(self) -> None:
-        """Raise unless shapes and dtypes are what a loss takes, for a sample or a batch.
+    def check(self, names: Sequence[str], event: Event, *, batch_axes: int = 0) -> None:
+        """Raise unless shapes and dtypes are what an error takes.
+
+        Args:
+            names: of the arrays.
+            event: what one error is computed from.
+            batch_axes: how many leading axes count samples: 0 for one sample, 1 for a batch.
 
         Raises:
-            TypeError: a prediction that is not floating, a target or weights that are not real, a
-                mask that is not boolean.
-            ValueError: a prediction and a target of two shapes, a mask or weights of a shape that
-                is not a prefix of theirs.
+            TypeError: another number of arrays, a first one that is not floating, others that are
+                not real (not integer, where they name classes), a mask that is not boolean.
+            ValueError: shapes that do not agree, a mask or weights of a shape that is not a prefix,
+                no axis that counts the samples.
         """
-        _check_pair(self.prediction, self.target)
+        if len(self.arrays) != len(names):
+            raise TypeError(
+                f"got {len(self.arrays)} arrays, expected {len(names)}: {', '.join(names)}; masks "
+                "and weights are keywords, where= and weights="
+            )
+        _check_dtypes(names, self.arrays, event)
+        _check_shapes(names, self.arrays, event)
+        elements = event.elements(self.arrays, batch_axes)
         if self.where is not None:
             if self.where.dtype != jnp.bool_:
                 dtype = self.where.dtype
                 raise TypeError(f"where has dtype {dtype}, expected bool; write e.g. where=m > 0")
-            _check_prefix("where", self.where.shape, self.target.shape)
+            whole = self.arrays[-1].shape if event.zero_is_absent else elements
+            _check_prefix("where", self.where.shape, whole)
         if self.weights is not None:
             _check_real("weights", self.weights)
-            _check_prefix("weights", self.weights.shape, self.target.shape)
+            _check_prefix("weights", self.weights.shape, elements)
+        if batch_axes:
+            self._check_samples(names)
 
-    def check_batch(self) -> None:
-        """As `check`, and raise a ValueError unless the first axes count the samples."""
-        self.check()
-        for name, x in self._asdict().items():
+    def _check_samples(self, names: Sequence[str]) -> None:
+        arguments = (*self.arrays, self.where, self.weights)
+        for name, x in zip((*names, "where", "weights"), arguments, strict=True):
             if x is not None and x.ndim == 0:
                 raise ValueError(
                     f"{name} is a scalar, expected a batch whose first axis counts its samples; "
                     "write e.g. x[None] for one sample"
                 )
 
+    def convert(self, event: Event) -> tuple[Array, ...]:
+        """The arrays in float32, or in float64 if any is: no error is computed in fewer bits.
 
-def convert(prediction: Array, target: Array) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Both in float32, or in float64 if either is: the error is never computed in fewer bits."""
-    wide = jnp.float64 in (prediction.dtype, target.dtype)
-    dtype = jnp.float64 if wide else jnp.float32
-    return prediction.astype(dtype), target.astype(dtype)
+        Classes stay integers.
+        """
+        wide = any(x.dtype == jnp.float64 for x in self.arrays)
+        dtype = jnp.float64 if wide else jnp.float32
+        first, *others = self.arrays
+        return first.astype(dtype), *(x if event.classes else x.astype(dtype) for x in others)
 
 
-def _check_pair(prediction: Array, target: Array) -> None:
-    if not jnp.issubdtype(prediction.dtype, jnp.floating):
+def _check_dtypes(names: Sequence[str], arrays: Sequence[Array], event: Event) -> None:
+    first, *others = arrays
+    if not jnp.issubdtype(first.dtype, jnp.floating):
         raise TypeError(
-            f"prediction has dtype {prediction.dtype}, expected a floating dtype; "
-            "convert it, e.g. prediction.astype(jnp.float32)"
+            f"{names[0]} has dtype {first.dtype}, expected a floating dtype; "
+            f"convert it, e.g. {names[0]}.astype(jnp.float32)"
         )
-    _check_real("target", target)
-    if prediction.shape != target.shape:
+    for name, x in zip(names[1:], others, strict=True):
+        _check_real(name, x)
+        if event.classes and not jnp.issubdtype(x.dtype, jnp.integer):
+            raise TypeError(
+                f"{name} has dtype {x.dtype}, expected integers that name classes; for "
+                "probabilities of classes use the error that takes them"
+            )
+
+
+def _check_shapes(names: Sequence[str], arrays: Sequence[Array], event: Event) -> None:
+    first, *others = arrays
+    if event.prediction is not None and first.ndim < event.prediction:
         raise ValueError(
-            f"prediction has shape {prediction.shape} and target has shape {target.shape}, "
-            "expected equal shapes; nothing is broadcast"
+            f"{names[0]} has shape {first.shape}, expected {event.prediction} axes or more"
         )
+    for name, x in zip(names[1:], others, strict=True):
+        if event.prediction == event.target:
+            if x.shape != first.shape:
+                raise ValueError(
+                    f"{names[0]} has shape {first.shape} and {name} has shape {x.shape}, "
+                    "expected equal shapes; nothing is broadcast"
+                )
+        elif x.shape != first.shape[:-1]:
+            raise ValueError(
+                f"{names[0]} has shape {first.shape} and {name} has shape {x.shape}, expected "
+                f"{names[0]} with one more axis, the last; nothing is broadcast"
+            )
 
 
 def _check_real(name: str, x: Array) -> None:
@@ -83,9 +122,9 @@ def _check_real(name: str, x: Array) -> None:
         raise TypeError(f"{name} has dtype {x.dtype}, expected real numbers")
 
 
-def _check_prefix(name: str, shape: tuple[int, ...], target: tuple[int, ...]) -> None:
-    if shape != target[: len(shape)]:
-        prefixes = [str(target[:axes]) for axes in range(1, len(target) + 1)]
+def _check_prefix(name: str, shape: Shape, whole: Shape) -> None:
+    if shape != whole[: len(shape)]:
+        prefixes = [str(whole[:axes]) for axes in range(1, len(whole) + 1)]
         raise ValueError(
             f"{name} has shape {shape}, expected a prefix of the target's shape: "
             f"{' or '.join(prefixes) or '()'}; nothing is broadcast from the right"

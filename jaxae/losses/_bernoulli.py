@@ -2,9 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.losses._likelihood import Likelihood, from_logits
+from jaxae.losses._error import from_logits
+from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
 
 
@@ -92,7 +93,11 @@ def _from_probabilities_jvp(primals, tangents):
     return _from_probabilities(p, y), slope * dp - log_odds * dy
 
 
-bernoulli = Likelihood(binary_cross_entropy, jax.nn.sigmoid)
+def _draw(logits: Array, *, key: PRNGKeyArray) -> Array:
+    return jax.random.bernoulli(key, jax.nn.sigmoid(logits)).astype(logits.dtype)
+
+
+bernoulli = Likelihood(binary_cross_entropy, jax.nn.sigmoid, sampler=_draw)
 
 bce = Loss(binary_cross_entropy).documented(
     "bce",

@@ -1,4 +1,4 @@
-"""Which elements count, and how often: masks and weights over a prefix of the target's axes."""
+"""Which elements count, and how often: masks and weights over a prefix of an array's axes."""
 
 from typing import Literal, NamedTuple
 
@@ -9,7 +9,7 @@ Count = Literal["weight", "valid", "nonzero", "all"]
 
 
 class Coverage(NamedTuple):
-    """A mask and weights, of the target's rank, so that they multiply from the left.
+    """A mask and weights; each belongs to the leading axes of whatever it is applied to.
 
     Args:
         valid: True where an element is not masked; None if no mask was given.
@@ -25,41 +25,46 @@ class Coverage(NamedTuple):
         if self.weights is None:
             return self.valid
         nonzero = self.weights != 0
-        return nonzero if self.valid is None else self.valid & nonzero
+        if self.valid is None:
+            return nonzero
+        rank = max(self.valid.ndim, nonzero.ndim)
+        return _align(self.valid, rank) & _align(nonzero, rank)
 
-    def keep(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def of_events(self, rank: int) -> "Coverage":
+        """The coverage of errors of this rank: an event is present if any number in it is."""
+        if self.valid is None or self.valid.ndim <= rank:
+            return self
+        return self._replace(valid=self.valid.any(tuple(range(rank, self.valid.ndim))))
+
+    def keep(self, x: Array) -> Array:
         """`x` where present, else 0; what is not present has an exactly zero gradient."""
         present = self.present
-        return x if present is None else jnp.where(present, x, 0)
+        return x if present is None else jnp.where(_align(present, x.ndim), x, 0)
 
     def weigh(self, errors: Float[Array, "..."]) -> Float[Array, "..."]:
         """The errors as they enter the total: w·e where present, else 0."""
         errors = self.keep(errors)
-        return errors if self.weights is None else self.keep(self.weights) * errors
+        return errors if self.weights is None else self._kept_weights(errors.ndim) * errors
 
     def counts(self, count: Count) -> Float[Array, "..."] | None:
         """How often each element enters the denominator; None if each does once."""
         if count == "all":
             return None
         if count == "weight" and self.weights is not None:
-            return self.keep(self.weights)
+            rank = max(self.weights.ndim, 0 if self.valid is None else self.valid.ndim)
+            return self._kept_weights(rank)
         present = self.present if count == "nonzero" else self.valid
         return None if present is None else present.astype(jnp.float32)
 
-
-def cover(
-    where: Bool[Array, "..."] | None, weights: Array | None, target: Float[Array, "..."]
-) -> Coverage:
-    """The Coverage of one target by arguments that have been checked."""
-    if weights is not None:
-        weights = _align(weights, target).astype(target.dtype)
-    return Coverage(None if where is None else _align(where, target), weights)
+    def _kept_weights(self, rank: int) -> Array:
+        assert self.weights is not None
+        return self.keep(_align(self.weights, rank))
 
 
 def denominator(
     counts: Float[Array, "..."] | None,
     unit: Literal["element", "sample"],
-    target: Float[Array, "..."],
+    errors: Float[Array, "..."],
 ) -> Float[Array, ""]:
     """How often one sample enters the denominator.
 
@@ -67,12 +72,13 @@ def denominator(
     if any element is present, w times if it has the weight w, never if every element is masked.
     """
     if counts is None:
-        return jnp.asarray(target.size if unit == "element" else 1, target.dtype)
-    counts = counts.astype(target.dtype)
+        return jnp.asarray(errors.size if unit == "element" else 1, errors.dtype)
+    counts = counts.astype(errors.dtype)
     if unit == "sample":
         return counts.max(initial=0)
-    return counts.sum() * (target.size // max(1, counts.size))
+    return counts.sum() * (errors.size // max(1, counts.size))
 
 
-def _align(x: Array, target: Array) -> Array:
-    return x.reshape(x.shape + (1,) * (target.ndim - x.ndim))
+def _align(x: Array, rank: int) -> Array:
+    """`x` with axes of length 1 behind it, so that it multiplies from the left."""
+    return x.reshape(x.shape + (1,) * (rank - x.ndim))

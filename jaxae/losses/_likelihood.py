@@ -1,61 +1,55 @@
-"""What a prediction means: which error belongs to it, and how to read it."""
+"""What a prediction means: which error belongs to it, how to read it, and how to draw from it."""
 
 import dataclasses
 from collections.abc import Callable
-from typing import TypeVar
 
-import jax
-from jaxtyping import Array
+from jaxtyping import Array, Float, PRNGKeyArray
 
-Error = TypeVar("Error", bound=Callable[..., Array])
-
-
-def identity(x: Array) -> Array:
-    """The link of a prediction that is already on the target's scale."""
-    return x
+from jaxae.losses._error import Link, identity
 
 
 @dataclasses.dataclass(frozen=True)
 class Likelihood:
-    """What a model's prediction is: the parameter of a distribution over the target.
+    """What a model's prediction is: the parameters of a distribution over the target.
 
-    A model predicts unbounded numbers; the likelihood says which error they go into, and which
-    function, the inverse link of a generalised linear model, turns them into the target's mean.
+    A model predicts unbounded numbers; the likelihood says which error they go into, which
+    function, the inverse link of a generalised linear model, turns them into the target's mean, and
+    how a target is drawn from them.
 
     Args:
-        error: e(prediction, target), elementwise, in nats up to a constant.
-        link: maps a prediction to the target's mean, elementwise.
+        error: e(prediction, target), the negative log-likelihood, in nats.
+        link: maps a prediction to the target's mean.
         parameters_per_element: how many numbers a model predicts for each number of the target.
+            If it is 1 the prediction has the target's shape, else one more axis, the last.
+        sampler: draws a target, `sampler(prediction, key=key)`; None where there is none.
 
     Example:
-        >>> import jax.numpy as jnp
+        >>> import jax, jax.numpy as jnp
         >>> from jaxae.losses import bernoulli
         >>> bernoulli.link(jnp.array([-jnp.inf, 0.0, jnp.inf])).tolist()
         [0.0, 0.5, 1.0]
+        >>> bernoulli.sample(jnp.array([-jnp.inf, jnp.inf]), key=jax.random.key(0)).tolist()
+        [0.0, 1.0]
     """
 
     error: Callable[[Array, Array], Array]
-    link: Callable[[Array], Array] = identity
+    link: Link = identity
     parameters_per_element: int = 1
+    sampler: Callable[..., Array] | None = None
 
+    def sample(self, prediction: Float[Array, "..."], *, key: PRNGKeyArray) -> Array:
+        """A target drawn from the distribution that the prediction stands for.
 
-def from_logits(error: Error) -> Error:
-    """Mark an error whose first argument is logits, so that no one applies a sigmoid before it.
+        Args:
+            prediction: of any batch shape, with the parameters' axis last if there are several.
+            key: a random key.
 
-    It decorates a function, or the class of an error that has hyperparameters. An error that is not
-    marked is taken to compare numbers on the target's scale.
+        Returns:
+            Independent draws, one for each element, on the target's scale.
 
-    Example:
-        >>> @from_logits
-        ... def brier(logits, target):
-        ...     return (jax.nn.sigmoid(logits) - target) ** 2
-        >>> link_of(brier) is jax.nn.sigmoid, link_of(abs) is identity
-        (True, True)
-    """
-    error.takes_logits = True  # pyright: ignore[reportFunctionMemberAccess]
-    return error
-
-
-def link_of(error: Callable[..., Array]) -> Callable[[Array], Array]:
-    """The link that an error applies to its first argument itself: sigmoid or identity."""
-    return jax.nn.sigmoid if getattr(error, "takes_logits", False) else identity
+        Raises:
+            ValueError: a likelihood without a sampler.
+        """
+        if self.sampler is None:
+            raise ValueError(f"{self} has no sampler; build it with Likelihood(…, sampler=…)")
+        return self.sampler(prediction, key=key)

@@ -26,7 +26,7 @@ class Statistic:
         return jax.tree.map(lambda x: x.sum(0), self)
 
     @property
-    def value(self) -> Float[Array, "..."]:
+    def value(self) -> Any:
         """What the statistic comes to, once everything is merged."""
         raise NotImplementedError(f"{type(self).__name__} defines no value")
 
@@ -80,3 +80,44 @@ class Total(Statistic):
     def value(self) -> Float[Array, "..."]:
         """The total itself."""
         return self.total
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Rows(Statistic):
+    """The samples themselves, for what does not add: functions of pairs of samples.
+
+    They merge by stacking, so their memory grows with the data, and their function needs them all.
+
+    Args:
+        rows: what is kept of one sample, an array or a tree of them; merged, along a leading axis.
+        weight: how often the sample counts, a scalar; merged, of shape (N,).
+
+    Example:
+        >>> first = Rows(jnp.array([[1.0], [2.0]]), jnp.ones(2))
+        >>> second = Rows(jnp.array([[3.0]]), jnp.ones(1))
+        >>> (first + second).rows.ravel().tolist()
+        [1.0, 2.0, 3.0]
+    """
+
+    rows: Any
+    weight: Any
+
+    def __add__(self, other: Any) -> "Rows":
+        """The rows of both parts, one after the other."""
+        return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), self, other)
+
+    def scale(self, weight: Float[Array, ""]) -> "Rows":
+        """The row counted `weight` times; one of weight 0 is all zeros."""
+        present = weight != 0
+        rows = jax.tree.map(lambda x: jnp.where(present, x, 0), self.rows)
+        return Rows(rows, jnp.where(present, weight * self.weight, 0))
+
+    def merge(self) -> "Rows":
+        """The rows as they are: stacked along a leading axis already."""
+        return self
+
+    @property
+    def value(self) -> tuple[Any, Float[Array, " N"]]:
+        """The rows and how often each counts."""
+        return self.rows, self.weight

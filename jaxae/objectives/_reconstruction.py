@@ -1,14 +1,15 @@
 """The reconstruction term: a loss between what the model predicts and the target."""
 
 import dataclasses
+from typing import Any
 
 from jaxtyping import Array
 
-from jaxae.losses import Loss, Statistic, identity, link_of
+from jaxae.losses import BaseLoss, Statistic, identity, link_of
 from jaxae.objectives._term import Term, View
 
 
-def reconstruction(loss: Loss, coefficient: float = 1.0) -> Term:
+def reconstruction(loss: BaseLoss, coefficient: float = 1.0) -> Term:
     """A loss as a term: `loss.mean` of one sample's prediction and target.
 
     A loss that takes logits gets the model's logits. A loss on the data's own scale gets the
@@ -16,7 +17,7 @@ def reconstruction(loss: Loss, coefficient: float = 1.0) -> Term:
     what the pictures show, whatever the model's likelihood.
 
     Args:
-        loss: any Loss.
+        loss: any loss of `jaxae.losses`, also a function of batch means.
         coefficient: what the loss is multiplied by.
 
     Returns:
@@ -27,7 +28,7 @@ def reconstruction(loss: Loss, coefficient: float = 1.0) -> Term:
         >>> reconstruction(mse) == reconstruction(mse), reconstruction(mse) == reconstruction(bce)
         (True, False)
     """
-    return Term(Reconstruction(loss), coefficient=coefficient)
+    return Term(Reconstruction(loss), finish=Finish(loss), coefficient=coefficient)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Reconstruction:
         ValueError: the loss takes logits and the model does not predict any.
     """
 
-    loss: Loss
+    loss: BaseLoss
 
     def __call__(self, view: View) -> Statistic:
         return self.loss.mean(self._read(view), view.target)
@@ -54,3 +55,13 @@ class Reconstruction:
                 "the model with likelihood=bernoulli or choose a loss on the data's own scale"
             )
         return likelihood.link(prediction)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finish:
+    """A loss's `finish` as a function that is equal for equal losses; a bound method is not."""
+
+    loss: BaseLoss
+
+    def __call__(self, value: Any) -> Array:
+        return self.loss.finish(value)

@@ -1,0 +1,182 @@
+"""What every loss is: a statistic of one sample, merged over samples, finished last."""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from jaxae.losses._arguments import Arguments
+from jaxae.losses._coverage import Coverage
+from jaxae.losses._error import event_of, parameters_of
+from jaxae.losses._mean import Statistic
+
+Documented = TypeVar("Documented", bound="BaseLoss")
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class BaseLoss:
+    """A function of a batch that is written for one sample: vmapped, merged, finished last.
+
+    A subclass has an `error` and defines `mean`, the statistic of ONE sample; where the loss is a
+    function of the merged value, such as a batch mean, it defines `finish` as well. Losses are
+    frozen, comparable and hashable: an equal loss built again is not compiled again.
+
+    Args:
+        error: a pure function of arrays, marked with what it takes where it is not elementwise.
+    """
+
+    error: Callable[..., Array]
+    name: str = dataclasses.field(default="", init=False, compare=False)
+
+    def mean(
+        self, *arrays: ArrayLike, where: ArrayLike | None = None, weights: ArrayLike | None = None
+    ) -> Statistic:
+        """The statistic of ONE sample, not divided yet.
+
+        Args:
+            *arrays: what the error takes, e.g. one sample's prediction and target.
+            where: bool, True where an element counts, over a prefix of the elements' axes.
+            weights: non-negative, how often an element counts, over a prefix of those axes.
+
+        Returns:
+            A Mean, whose total is Σ w·m·e and whose weight is what it will be divided by; or
+            another Statistic.
+
+        Raises:
+            TypeError: an integer prediction, or a `where` that is not boolean.
+            ValueError: shapes that differ, or that are not a prefix.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines no mean")
+
+    def finish(self, value: Any) -> Float[Array, ""]:
+        """The loss, from the value of the merged statistic: the value itself unless defined."""
+        return value
+
+    def per_sample(
+        self, *arrays: ArrayLike, where: ArrayLike | None = None, weights: ArrayLike | None = None
+    ) -> Float[Array, " N"]:
+        """Each sample's own loss, shape (N,): the loss of a batch of that sample alone.
+
+        Takes the same arguments and raises the same errors as calling the loss.
+        """
+        return self._over_batch(_each_finished, arrays, where, weights)
+
+    def merged(
+        self, *arrays: ArrayLike, where: ArrayLike | None = None, weights: ArrayLike | None = None
+    ) -> Statistic:
+        """The batch's statistic before the division; those of parts of the data add.
+
+        Takes the same arguments and raises the same errors as calling the loss.
+
+        Example:
+            >>> import jax.numpy as jnp
+            >>> from jaxae.losses import mse
+            >>> A, Y = jnp.arange(10.0).reshape(5, 2), jnp.zeros((5, 2))
+            >>> float((mse.merged(A[:4], Y[:4]) + mse.merged(A[4:], Y[4:])).value), float(mse(A, Y))
+            (28.5, 28.5)
+        """
+        return self._over_batch(_merge, arrays, where, weights)
+
+    def __call__(
+        self, *arrays: ArrayLike, where: ArrayLike | None = None, weights: ArrayLike | None = None
+    ) -> Float[Array, ""]:
+        """The loss of a batch, a scalar.
+
+        Args:
+            *arrays: what the error takes, predictions first, targets second, each of shape
+                (N, ...). The first is floating point; float16 and bfloat16 become float32 first.
+                Integers and booleans in the others are converted.
+            where: bool, True where an element counts, over a prefix of the targets' axes: (N,) for
+                samples, (N, T) for steps. What is masked cannot touch the result, not even by NaN.
+            weights: non-negative, over a prefix of the targets' axes.
+
+        Returns:
+            A scalar, float32, or float64 if any array is; where everything is masked, 0 with zero
+            gradient.
+
+        Raises:
+            TypeError: integer predictions, or a `where` that is not boolean.
+            ValueError: shapes that differ, that are not a prefix, or that have no sample axis.
+        """
+        return self._over_batch(_finished, arrays, where, weights)
+
+    def documented(self: Documented, name: str, meaning: str) -> Documented:
+        """This loss with a name and a docstring of its own, which `help` shows.
+
+        The docstring is `meaning` with the signature after its first line and the arguments of
+        `__call__` before its example. Neither is part of what makes two losses equal.
+        """
+        first, _, rest = inspect.cleandoc(meaning).partition("\n")
+        text, heading, example = rest.partition("\nExample:")
+        arrays = ", ".join(_plural(parameter) for parameter in parameters_of(self.error))
+        signature = f"{name}({arrays}, *, where=None, weights=None) → scalar"
+        arguments = inspect.cleandoc(BaseLoss.__call__.__doc__ or "").partition("\n")[2]
+        doc = f"{first}\n\n{signature}\n{text}{arguments}\n{heading}{example}"
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "__doc__", doc)
+        return self
+
+    def _covered(
+        self,
+        arrays: tuple[ArrayLike, ...],
+        where: ArrayLike | None,
+        weights: ArrayLike | None,
+    ) -> tuple[tuple[Array, ...], Coverage]:
+        """One sample's arrays, checked, converted and 0 where absent, and what covers them."""
+        arguments = Arguments.of(arrays, where, weights)
+        event = event_of(self.error)
+        arguments.check(parameters_of(self.error), event)
+        converted = arguments.convert(event)
+        weights = arguments.weights
+        weights = None if weights is None else weights.astype(converted[0].dtype)
+        coverage = Coverage(arguments.where, weights)
+        return tuple(coverage.keep(x) for x in converted), coverage
+
+    def _over_batch(
+        self,
+        end: Callable[["BaseLoss", Statistic], Any],
+        arrays: tuple[ArrayLike, ...],
+        where: ArrayLike | None,
+        weights: ArrayLike | None,
+    ) -> Any:
+        arguments = Arguments.of(arrays, where, weights)
+        arguments.check(parameters_of(self.error), event_of(self.error), batch_axes=1)
+        return _compiled(self, end, arguments)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _compiled(
+    loss: BaseLoss, end: Callable[[BaseLoss, Statistic], Any], arguments: Arguments
+) -> Any:
+    return end(loss, _statistics(loss, arguments))
+
+
+def _statistics(loss: BaseLoss, arguments: Arguments) -> Statistic:
+    def one(arguments: Arguments) -> Statistic:
+        return loss.mean(*arguments.arrays, where=arguments.where, weights=arguments.weights)
+
+    if len(arguments.arrays[0]) == 1:
+        # XLA on CPU sums the only row of a vmapped batch in sequence: slow, and off by 1e-4 at 10⁸.
+        return jax.tree.map(lambda x: x[None], one(jax.tree.map(lambda x: x[0], arguments)))
+    return jax.vmap(one)(arguments)
+
+
+def _each_finished(loss: BaseLoss, statistics: Statistic) -> Array:
+    return jax.vmap(lambda statistic: loss.finish(statistic.value))(statistics)
+
+
+def _merge(_: BaseLoss, statistics: Statistic) -> Statistic:
+    return statistics.merge()
+
+
+def _finished(loss: BaseLoss, statistics: Statistic) -> Array:
+    return loss.finish(statistics.merge().value)
+
+
+def _plural(name: str) -> str:
+    return f"{name[:-1]}ies" if name.endswith("y") else f"{name.removesuffix('s')}s"
