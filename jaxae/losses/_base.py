@@ -121,7 +121,7 @@ class BaseLoss:
         object.__setattr__(self, "__doc__", doc)
         return self
 
-    def _covered(
+    def covered(
         self,
         arrays: tuple[ArrayLike, ...],
         where: ArrayLike | None,

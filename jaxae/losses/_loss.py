@@ -95,7 +95,7 @@ class Loss(BaseLoss):
             TypeError: an integer prediction, or a `where` that is not boolean.
             ValueError: shapes that differ, or that are not a prefix.
         """
-        kept, coverage = self._covered(arrays, where, weights)
+        kept, coverage = self.covered(arrays, where, weights)
         errors = self._errors(kept)
         coverage = coverage.of_events(errors.ndim)
         total = coverage.weigh(errors).sum()

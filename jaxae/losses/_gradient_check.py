@@ -1,0 +1,161 @@
+"""Checks of gradients: the closed form, `jax.grad` and central differences, side by side."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from jaxae.losses._base import BaseLoss
+from jaxae.losses._error import name_of
+from jaxae.losses._gradient import analytic_gradient
+from jaxae.losses._loss import Loss
+
+# The cube root of float64's resolution, at which the two errors of a central difference balance.
+STEP = np.cbrt(np.finfo(np.float64).eps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """How far two gradients are apart at most.
+
+    Args:
+        absolute: the largest difference.
+        ulp: the largest difference in units in the last place: spacings of the predictions' dtype
+            at the larger of both numbers.
+    """
+
+    absolute: float
+    ulp: float
+
+    @classmethod
+    def between(cls, a: ArrayLike, b: ArrayLike, dtype: np.dtype) -> "Difference":
+        """The difference between two gradients, in spacings of `dtype`."""
+        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        apart = abs(a - b)
+        return cls(float(apart.max(initial=0)), float((apart / _spacing(a, b, dtype)).max(initial=0)))
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientReport:
+    """What `check_gradient` found; printed, a small table.
+
+    Args:
+        name: of the loss.
+        shape: of the predictions.
+        dtype: of the predictions.
+        closed_form: the closed form against `jax.grad`; None where no closed form is known.
+        central_differences: `jax.grad` against central differences in float64.
+        points: at how many numbers central differences were taken.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    closed_form: Difference | None
+    central_differences: Difference
+    points: int
+
+    def __str__(self) -> str:
+        rows = {"central differences": self.central_differences}
+        if self.closed_form is not None:
+            rows = {"closed form": self.closed_form, **rows}
+        lines = [f"{name:<20} {d.absolute:>12.2e} {d.ulp:>12.2f}" for name, d in rows.items()]
+        shape = "×".join(str(n) for n in self.shape)
+        head = f"jax.grad of {self.name}, {shape} {self.dtype}"
+        columns = f"{'differs from':<20} {'at most':>12} {'ULP':>12}"
+        points = f"central differences in float64 at {self.points} of the numbers"
+        return "\n".join([head, columns, *lines, points])
+
+
+def check_gradient(
+    loss: BaseLoss,
+    *arrays: ArrayLike,
+    where: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    points: int = 1000,
+) -> GradientReport:
+    """Compare `jax.grad` of a loss with its closed form and with central differences.
+
+    Central differences are (f(x + h) − f(x − h)) / 2h in float64, with h = 6e-6·max(1, |x|). They
+    are off by about 1e-10 of the loss's value, and meaningless within h of a kink.
+
+    Args:
+        loss: any loss; without a closed form, only central differences are compared.
+        *arrays: what the loss takes, e.g. predictions and targets, each of shape (N, ...).
+        where: bool, over a prefix of the targets' axes.
+        weights: non-negative, over a prefix of the targets' axes.
+        points: at how many numbers of the predictions, evenly spaced, central differences are
+            taken: each costs two evaluations of the loss.
+
+    Returns:
+        A GradientReport: the largest differences, absolute and in units in the last place.
+
+    Raises:
+        TypeError, ValueError: what the loss raises.
+
+    Example:
+        >>> from jaxae.losses import mse
+        >>> A, Y = jax.random.normal(jax.random.key(0), (2, 10, 9))
+        >>> report = check_gradient(mse, A, Y)
+        >>> print(report)
+        jax.grad of mse, 10×9 float32
+        differs from              at most          ULP
+        closed form              0.00e+00         0.00
+        central differences      ...
+        central differences in float64 at 90 of the numbers
+        >>> report.closed_form.ulp <= 4
+        True
+    """
+    predictions, *others = (jnp.asarray(x) for x in arrays)
+    dtype = predictions.dtype
+    gradient = jax.grad(loss)(predictions, *others, where=where, weights=weights)
+    closed = None
+    if isinstance(loss, Loss) and hasattr(loss.error, "derivative"):
+        written = analytic_gradient(loss)(predictions, *others, where=where, weights=weights)
+        closed = Difference.between(written, gradient, dtype)
+    index = np.unique(np.linspace(0, predictions.size - 1, min(points, predictions.size)).astype(int))
+    numeric = _central_differences(loss, (predictions, *others), where, weights, index)
+    return GradientReport(
+        loss.name or name_of(loss.error),
+        predictions.shape,
+        str(dtype),
+        closed,
+        Difference.between(np.asarray(gradient).ravel()[index], numeric, dtype),
+        len(index),
+    )
+
+
+def _central_differences(
+    loss: BaseLoss,
+    arrays: tuple[Array, ...],
+    where: ArrayLike | None,
+    weights: ArrayLike | None,
+    index: np.ndarray,
+) -> Float[np.ndarray, " points"]:
+    with jax.enable_x64(True):
+        first, *others = (_widened(x) for x in arrays)
+
+        def difference(i: Array) -> Array:
+            flat = first.ravel()
+            step = STEP * jnp.maximum(1.0, abs(flat[i]))
+            up, down = (
+                loss(flat.at[i].add(h).reshape(first.shape), *others, where=where, weights=weights)
+                for h in (step, -step)
+            )
+            return (up - down) / (2 * step)
+
+        return np.asarray(jax.lax.map(difference, jnp.asarray(index)))
+
+
+def _widened(x: Array) -> Array:
+    return jnp.asarray(x, jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x
+
+
+def _spacing(a: np.ndarray, b: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The distance between neighbouring numbers of `dtype` at the larger of both."""
+    info = jnp.finfo(dtype)
+    exponent = np.floor(np.log2(np.maximum(np.maximum(abs(a), abs(b)), float(info.tiny))))
+    return np.maximum(2.0**exponent * float(info.eps), float(info.tiny))

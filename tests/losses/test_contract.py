@@ -1,0 +1,313 @@
+"""The same questions of every public loss, from one list: whatever `jaxae.losses` exports."""
+
+import copy
+import functools
+import os
+import pickle
+import subprocess
+import sys
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+import jaxae.losses
+from jaxae.losses import (
+    BaseLoss,
+    Event,
+    Loss,
+    Rows,
+    analytic_gradient,
+    check_gradient,
+    event_of,
+)
+from jaxae.losses._error import parameters_of
+
+LOSSES = {x.name: x for x in vars(jaxae.losses).values() if isinstance(x, BaseLoss)}
+PAIRWISE = {"mmd", "total_correlation"}
+ADDING = {name: loss for name, loss in LOSSES.items() if name not in PAIRWISE}
+ELEMENTWISE = {name: x for name, x in LOSSES.items() if event_of(x.error) == Event()}
+CLOSED = {n: x for n, x in LOSSES.items() if isinstance(x, Loss) and hasattr(x.error, "derivative")}
+# Samples that are not five numbers, and how many numbers are predicted for one if not two.
+SHAPES = {
+    "ssim": (12, 13),
+    "ms_ssim": (161, 161),
+    "focal_frequency": (4, 6),
+    "multi_scale_spectral": (2048,),
+    "total_variation": (4, 5),
+    "gradient_difference": (4, 5),
+}
+PREDICTED = {"cce_from_classes": 5, "zero_inflated_negative_binomial_nll": 3}
+SAMPLES = 6
+WEIGHTS = np.array([0, 2, 1, 2, 1, 0], np.float32)
+REPEATED = np.array([1, 1, 2, 3, 3, 4])
+WHERE = np.array([True, False, True, True, False, True])
+
+
+def of_every(losses):
+    return pytest.mark.parametrize("loss", losses.values(), ids=losses.keys())
+
+
+def example(loss, samples=SAMPLES, dtype=np.float32):
+    """What a loss takes: first arrays in (0.1, 0.4), others in (0.6, 0.9), where all are smooth."""
+    rng = np.random.default_rng(0)
+    event, shape = event_of(loss.error), (samples, *SHAPES.get(loss.name, (5,)))
+    more = () if event.prediction == event.target else (PREDICTED.get(loss.name, 2),)
+    first, *others = parameters_of(loss.error)
+    arrays = [rng.uniform(0.1, 0.4, shape + more).astype(dtype)]
+    for _ in others:
+        target = rng.uniform(0.6, 0.9, shape).astype(dtype)
+        arrays.append(rng.integers(0, 5, shape, np.int32) if event.classes else target)
+    return tuple(arrays)
+
+
+def about(x, rel=2e-6):
+    return pytest.approx(float(x), rel=rel, abs=1e-7)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def value_and_gradient(loss, arrays, where, weights):
+    """One compilation of a loss serves all questions on its masks and weights."""
+    return jax.value_and_grad(lambda first: loss(first, *arrays[1:], where=where, weights=weights))(
+        arrays[0]
+    )
+
+
+EVERY, ONCE = np.ones(SAMPLES, bool), np.ones(SAMPLES, np.float32)
+
+
+@of_every(LOSSES)
+def test_is_a_scalar_and_the_same_without_jit(loss):
+    arrays = example(loss)
+    value, _ = value_and_gradient(loss, arrays, EVERY, ONCE)
+    assert value.shape == ()
+    assert value.dtype == jnp.float32
+    with jax.disable_jit():
+        assert value == about(loss(*arrays))
+
+
+@of_every(LOSSES)
+def test_a_mask_is_the_subset(loss):
+    arrays = example(loss)
+    value, gradient = value_and_gradient(loss, arrays, WHERE, ONCE)
+    assert value == about(loss(*(x[WHERE] for x in arrays)))
+    assert (gradient[~WHERE] == 0).all()
+
+
+@of_every(LOSSES)
+def test_weight_zero_is_absent_and_weight_two_is_twice(loss):
+    arrays = example(loss)
+    value, gradient = value_and_gradient(loss, arrays, EVERY, WEIGHTS)
+    repeated, _ = value_and_gradient(loss, tuple(x[REPEATED] for x in arrays), EVERY, ONCE)
+    assert value == about(repeated)
+    assert (gradient[WEIGHTS == 0] == 0).all()
+
+
+@of_every(LOSSES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_masked_or_weighs_nothing_cannot_touch_the_result(loss, bad):
+    arrays = example(loss)
+    expected = value_and_gradient(loss, arrays, WHERE, WEIGHTS)
+    absent = ~WHERE | (WEIGHTS == 0)
+    spoilt = tuple(x.copy() for x in arrays)
+    for x in spoilt:
+        x[absent] = -9 if x.dtype == np.int32 else bad
+    weights = np.where(WHERE, WEIGHTS, bad).astype(np.float32)
+    got = value_and_gradient(loss, spoilt, WHERE, weights)
+    chex.assert_trees_all_equal(got, expected)
+    assert np.isfinite(got[1]).all()
+    assert (got[1][absent] == 0).all()
+
+
+@of_every(LOSSES)
+def test_everything_masked_is_zero_with_zero_gradient(loss):
+    arrays = example(loss)
+    spoilt = (arrays[0] * np.nan, *arrays[1:])
+    for where, weights in ((~EVERY, ONCE), (EVERY, 0 * ONCE)):
+        value, gradient = value_and_gradient(loss, spoilt, where, weights)
+        assert value == 0
+        assert (gradient == 0).all()
+
+
+@of_every(LOSSES)
+def test_an_empty_batch_is_zero(loss):
+    assert loss(*(x[:0] for x in example(loss))) == 0
+
+
+@of_every(ADDING)
+def test_each_samples_own_loss_is_a_loop(loss):
+    arrays = example(loss)
+    loop = [loss(*(x[i : i + 1] for x in arrays)) for i in range(SAMPLES)]
+    np.testing.assert_allclose(loss.per_sample(*arrays), loop, rtol=2e-6, atol=1e-7)
+
+
+@of_every({n: x for n, x in ADDING.items() if isinstance(x, Loss)})
+def test_the_mean_of_the_samples_own_losses_is_the_loss(loss):
+    arrays = example(loss)
+    each = loss.per_sample(*arrays)
+    whole = jnp.sum(each) if loss.unit == "total" else jnp.mean(each)
+    assert loss(*arrays) == about(whole)
+
+
+@of_every(LOSSES)
+def test_parts_of_the_data_add_up_to_the_whole(loss):
+    arrays = example(loss)
+    parts = [loss.merged(*(x[p] for x in arrays)) for p in (slice(0, 2), slice(2, 6))]
+    assert loss.finish((parts[0] + parts[1]).value) == about(loss(*arrays))
+
+
+@of_every(LOSSES)
+def test_losses_of_many_batches_are_vmapped(loss):
+    batches = tuple(np.stack([x, np.roll(x, 1, axis=-1)]) for x in example(loss))
+    loop = [loss(*(x[i] for x in batches)) for i in range(2)]
+    np.testing.assert_allclose(jax.vmap(loss)(*batches), loop, rtol=2e-6, atol=1e-7)
+
+
+@of_every(LOSSES)
+def test_gradients_agree_with_finite_differences_to_second_order(loss):
+    if loss.name in ("ms_ssim", "multi_scale_spectral"):
+        pytest.skip("its second order takes minutes: its own tests ask it of a smaller one")
+    with jax.enable_x64(True):
+        first, *others = example(loss, 2, np.float64)
+        w = np.array([0.5, 2.0])
+        check_grads(lambda x: loss(x, *others, weights=w), (first,), order=2, modes=["rev"])
+
+
+@of_every(LOSSES)
+def test_forward_over_reverse_is_the_derivative_of_the_gradient(loss):
+    with jax.enable_x64(True):
+        first, *others = example(loss, 2, np.float64)
+        along = np.random.default_rng(1).normal(size=first.shape)
+        gradient = jax.jit(jax.grad(lambda x: loss(x, *others)))
+        _, got = jax.jvp(gradient, (first,), (along,))
+        h = 1e-5
+        expected = (gradient(first + h * along) - gradient(first - h * along)) / (2 * h)
+        scale = float(abs(expected).max()) + 1e-8
+        np.testing.assert_allclose(got, expected, atol=1e-5 * scale)
+
+
+@of_every(CLOSED)
+def test_the_closed_form_of_the_gradient_is_its_gradient(loss):
+    where = np.arange(SAMPLES) != 2
+    for arguments in ({}, {"where": where, "weights": WEIGHTS}):
+        report = check_gradient(loss, *example(loss), points=20, **arguments)
+        assert report.closed_form is not None
+        assert report.closed_form.ulp <= 4
+        assert report.central_differences.ulp <= 64
+
+
+@of_every(LOSSES)
+def test_short_floats_are_converted_before_the_error(loss):
+    arrays = example(loss)
+    for dtype in (jnp.float16, jnp.bfloat16):
+        short = [x if x.dtype == np.int32 else jnp.asarray(x, dtype) for x in arrays]
+        long = [x if x.dtype == np.int32 else x.astype(jnp.float32) for x in short]
+        value, _ = value_and_gradient(loss, tuple(short), EVERY, ONCE)
+        assert value.dtype == jnp.float32
+        assert value == about(value_and_gradient(loss, tuple(long), EVERY, ONCE)[0])
+
+
+@of_every(ELEMENTWISE)
+def test_weights_of_square_batches_belong_to_samples(loss):
+    arrays = tuple(np.resize(x, (3, 3, 3)) for x in example(loss))
+    weights = np.array([1, 0, 0], np.float32)
+    assert loss(*arrays, weights=weights) == about(loss(*(x[:1] for x in arrays)))
+
+
+@of_every(LOSSES)
+def test_a_copy_is_equal_so_that_it_is_not_compiled_again(loss):
+    for copied in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
+        assert copied == loss
+        assert hash(copied) == hash(loss)
+        assert copied.name == loss.name
+    before = value_and_gradient._cache_size()
+    value_and_gradient(loss, example(loss), EVERY, ONCE)
+    value_and_gradient(copied, tuple(x + x for x in example(loss)), ~EVERY, WEIGHTS)
+    assert value_and_gradient._cache_size() <= before + 1
+
+
+SHARDED = """
+import sys, numpy as np, jax, jax.numpy as jnp
+import jaxae.losses as losses
+mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+for path in sys.argv[1:]:
+    with np.load(path) as file:
+        loss = getattr(losses, str(file["name"]))
+        arrays = jax.device_put([file[f"array{i}"] for i in range(int(file["arrays"]))], sharding)
+        assert len(arrays[0].sharding.device_set) == 4
+        value, gradient = jax.jit(jax.value_and_grad(loss))(*arrays)
+        assert np.allclose(value, file["value"], rtol=2e-6, atol=1e-7), (loss, value)
+        largest = abs(file["gradient"]).max()
+        assert abs(gradient - file["gradient"]).max() <= 4e-6 * largest, (loss, gradient)
+"""
+
+
+def test_samples_on_four_devices_give_the_same_value_and_gradient(tmp_path):
+    names = [name for name in LOSSES if name not in ("ms_ssim", "multi_scale_spectral")]
+    for name in names:
+        arrays = example(LOSSES[name], 8)
+        value, gradient = value_and_gradient(LOSSES[name], arrays, None, None)
+        rows = {f"array{i}": x for i, x in enumerate(arrays)}
+        head = {"name": name, "arrays": len(arrays), "value": value, "gradient": gradient}
+        np.savez(tmp_path / f"{name}.npz", **head, **rows)
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    paths = [str(tmp_path / f"{name}.npz") for name in names]
+    subprocess.run([sys.executable, "-c", SHARDED, *paths], env=os.environ | flags, check=True)
+
+
+def test_pairwise_losses_are_those_that_keep_rows():
+    kept = {n for n, x in LOSSES.items() if isinstance(x.merged(*example(x)), Rows)}
+    assert kept == PAIRWISE & LOSSES.keys()
+
+
+EXTREMES = np.float32([0, 1, 0.5, -1, 1e4, -1e4, 1e30, -1e30, 1e-40, -1e-40])
+UNIT = EXTREMES[[0, 1, 2, 8]]
+COUNTS = np.float32([0, 1, 7, 1e4, 1e30])
+# Where a prediction or a target is a probability or a count, and where it is any number.
+PREDICTIONS = {"bce_from_probabilities": UNIT, "bce_excess_from_probabilities": UNIT}
+TARGETS = {
+    **dict.fromkeys(("bce", "bernoulli_nll", "bce_from_probabilities", "focal"), UNIT),
+    **dict.fromkeys(("bce_excess", "bce_excess_from_probabilities"), UNIT),
+    **dict.fromkeys(("continuous_bernoulli_nll", "discretised_logistic_nll"), UNIT),
+    **dict.fromkeys(("poisson_nll", "negative_binomial_nll"), COUNTS),
+    "zero_inflated_negative_binomial_nll": COUNTS,
+}
+OF_NUMBERS = {
+    name: x
+    for name, x in LOSSES.items()
+    if event_of(x.error) in (Event(), Event(prediction=1, target=0))
+}
+
+
+def extremes(loss):
+    """Every combination of extreme arguments of one error."""
+    event, (_, *others) = event_of(loss.error), parameters_of(loss.error)
+    predicted = PREDICTED.get(loss.name, 2) if event.prediction else 1
+    axes = [PREDICTIONS.get(loss.name, EXTREMES)] * predicted
+    axes += [TARGETS.get(loss.name, EXTREMES)] * len(others)
+    grid = [x.ravel() for x in np.meshgrid(*axes)]
+    first = np.stack(grid[:predicted], -1) if event.prediction else grid[0]
+    return first, *grid[predicted:]
+
+
+@of_every(OF_NUMBERS)
+def test_extremes_are_rounded_or_infinite_and_never_nan(loss):
+    arrays = extremes(loss)
+    got = np.asarray(jax.jit(loss.error)(*arrays))
+    with jax.enable_x64(True), np.errstate(over="ignore"):
+        exact = np.asarray(loss.error(*(jnp.asarray(x, jnp.float64) for x in arrays)))
+        expected = exact.astype(np.float32)
+    assert not np.isnan(got).any(), [x[np.isnan(got)] for x in arrays]
+    np.testing.assert_allclose(got, expected, rtol=2e-6, atol=1e-37)
+
+
+@of_every(OF_NUMBERS)
+def test_gradients_are_finite_everywhere(loss):
+    first, *others = extremes(loss)
+    gradient = jax.jit(jax.vmap(jax.grad(lambda *arrays: loss.error(*arrays).sum())))
+    got = np.asarray(gradient(first, *others))
+    assert np.isfinite(got).all(), [x[~np.isfinite(got).reshape(len(x), -1).all(1)] for x in (first, *others)]
