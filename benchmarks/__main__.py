@@ -1,6 +1,6 @@
 """The command: measure, print a table, write the record.
 
-    python -m benchmarks [--only imports|losses|training] [--quick] …
+    python -m benchmarks [--only imports|losses|elementwise|training] [--quick] …
 
 Exits with 1 if a target is missed, with 2 if Keras is not installed.
 """
@@ -17,8 +17,8 @@ from benchmarks._setting import setting, summary
 from benchmarks._timing import Effort
 
 # How many rounds count.
-ROUNDS = {"imports": 21, "losses": 40, "training": 31}
-QUICK_ROUNDS = {"imports": 3, "losses": 5, "training": 2}
+ROUNDS = {"imports": 21, "losses": 15, "elementwise": 11, "training": 31}
+QUICK_ROUNDS = {"imports": 3, "losses": 3, "elementwise": 3, "training": 2}
 DATA_DIR = Path("../shared/data/mnist")
 
 
@@ -76,6 +76,10 @@ def _run(name: str, effort: Effort, data_dir: Path) -> Result:
         from benchmarks._losses import losses
 
         return losses(effort)
+    if name == "elementwise":
+        from benchmarks._elementwise import elementwise
+
+        return elementwise(effort)
     from benchmarks._training import training
 
     return training(effort, data_dir)

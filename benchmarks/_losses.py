@@ -1,4 +1,4 @@
-"""Losses: `mse` against the flat mean that it equals, `bce` against optax's."""
+"""Losses against the memory's limit: `mse` and a flat mean, `bce` and optax's, masks and none."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,66 +12,124 @@ from benchmarks._result import Comparison, Result, Target
 from benchmarks._timing import Effort, Turns, seconds_a_call, take_turns
 from jaxae.losses import bce, mse
 
-FEATURES = 784
-SAMPLES = (60_000, 100)
+SHAPES = ((100, 784), (4096, 784), (60_000, 784), (64, 150_528))
 TOLERANCE = 1e-4
+Batch = tuple[jax.Array, jax.Array, jax.Array]
 
 
-def flat_mse(A: jax.Array, Y: jax.Array) -> jax.Array:
-    """The mean squared error as one flat mean, written by hand."""
+class Question(NamedTuple):
+    """Two functions of predictions, targets and a mask, and what the ratio of their times must be.
+
+    Args:
+        label: of the comparison, "one / other: what".
+        one: whose time is divided.
+        other: by whose time it is divided.
+        target: of the ratio; None where it is information.
+        equal: whether both must give the same.
+        smallest: the fewest numbers at which the target is asked.
+    """
+
+    label: str
+    one: Callable
+    other: Callable
+    target: Target | None
+    equal: bool = True
+    smallest: int = 0
+
+
+def _flat_mse(A, Y, where):
     return jnp.mean((A - Y) ** 2)
 
 
-def optax_bce(Z: jax.Array, Y: jax.Array) -> jax.Array:
-    """The mean binary cross-entropy from logits, by optax."""
+def _flat_masked_mse(A, Y, where):
+    return jnp.mean((A - Y) ** 2, where=where)
+
+
+def _flat_masked_bce(Z, Y, where):
+    errors = jnp.maximum(Z, 0) * (1 - Y) + jnp.maximum(-Z, 0) * Y + jnp.log1p(jnp.exp(-abs(Z)))
+    return jnp.mean(errors, where=where)
+
+
+def _optax_bce(Z, Y, where):
     return optax.sigmoid_binary_cross_entropy(Z, Y).mean()
 
 
-class Pair(NamedTuple):
-    """A loss of jaxae's, and what it is compared with."""
-
-    label: str
-    ours: Callable
-    rival: str
-    theirs: Callable
-    target: Target | None = None
+def _unmasked(loss: Callable) -> Callable:
+    return lambda A, Y, where: loss(A, Y)
 
 
-PAIRS = (
-    Pair("mse", mse, "flat mean", flat_mse, Target("<=", 1.15)),
-    Pair("mse + gradient", jax.value_and_grad(mse), "flat mean", jax.value_and_grad(flat_mse)),
-    Pair("bce", bce, "optax", optax_bce),
-    Pair("bce + gradient", jax.value_and_grad(bce), "optax", jax.value_and_grad(optax_bce)),
+def _masked(loss: Callable) -> Callable:
+    return lambda A, Y, where: loss(A, Y, where=where)
+
+
+_grad = jax.value_and_grad
+_mse, _bce, _masked_mse, _masked_bce = _unmasked(mse), _unmasked(bce), _masked(mse), _masked(bce)
+LARGE = 4096 * 784
+NO_SLOWER = Target("<=", 1.0, within_spread=True)
+QUESTIONS = (
+    Question("mse / flat mean: value", _mse, _flat_mse, Target("<=", 1.15)),
+    Question("mse / flat mean: value and gradient", _grad(_mse), _grad(_flat_mse), None),
+    Question("optax / bce: value", _optax_bce, _bce, Target(">=", 5.0), smallest=LARGE),
+    Question(
+        "optax / bce: value and gradient",
+        _grad(_optax_bce),
+        _grad(_bce),
+        Target(">=", 1.8),
+        smallest=LARGE,
+    ),
+    Question("mse / jnp.mean(where=): masked value", _masked_mse, _flat_masked_mse, NO_SLOWER),
+    Question("bce / jnp.mean(where=): masked value", _masked_bce, _flat_masked_bce, NO_SLOWER),
+    Question(
+        "mse: masked / unmasked gradient",
+        _grad(_masked_mse),
+        _grad(_mse),
+        Target("<=", 1.7),
+        equal=False,
+    ),
+    Question(
+        "bce: masked / unmasked gradient",
+        _grad(_masked_bce),
+        _grad(_bce),
+        Target("<=", 1.7),
+        equal=False,
+    ),
 )
 
 
 def losses(effort: Effort) -> Result:
-    """Time jitted losses on fresh random data, at the size of MNIST and of one batch."""
+    """Time jitted losses on fresh random data, from one batch to many times the cache."""
     all_turns, comparisons = [], []
-    for samples in SAMPLES:
-        for pair in PAIRS:
-            size = f"{samples:,}×{FEATURES}"
-            names = [f"{who} {pair.label}, {size}" for who in ("jaxae", pair.rival)]
-            functions = dict(zip(names, (pair.ours, pair.theirs), strict=True))
-            turns = _compare(functions, samples, effort)
-            name = f"jaxae / {pair.rival}: {pair.label}, {size}"
-            comparisons.append(Comparison(name, turns.ratios(*names), "×", pair.target))
+    for shape in SHAPES:
+        size = "×".join(f"{n:,}" for n in shape)
+        for question in QUESTIONS:
+            turns = _ask(question, f"{question.label}, {size}", shape, effort)
+            asked = shape[0] * shape[1] >= question.smallest
+            target = question.target if asked else None
+            name = f"{question.label}, {size}"
+            comparisons.append(Comparison(name, turns.ratios(*turns.names), "×", target))
             all_turns.append(turns)
-    note = "float32, jitted; the two results were equal; with a gradient, value and gradient"
+    note = "float32, jitted; a mask leaves 70 % of the numbers; the results compared were equal"
     return Result("losses", "s", all_turns, comparisons, [note])
 
 
-def _compare(functions: dict[str, Callable], samples: int, effort: Effort) -> Turns:
+def _ask(question: Question, name: str, shape: tuple[int, int], effort: Effort) -> Turns:
     """Both functions in turns, on the same fresh data, after a check that they agree."""
-    random = np.random.default_rng()
-    predictions = jnp.asarray(random.standard_normal((samples, FEATURES), np.float32))
-    targets = jnp.asarray(random.random((samples, FEATURES), np.float32))
-    jitted = {name: jax.jit(function) for name, function in functions.items()}
-    _check_equal(*(function(predictions, targets) for function in jitted.values()))
+    batch = _draw(shape)
+    one, other = jax.jit(question.one), jax.jit(question.other)
+    if question.equal:
+        _check_equal(one(*batch), other(*batch))
     measures = {
-        name: seconds_a_call(function, predictions, targets) for name, function in jitted.items()
+        f"{name}: one": seconds_a_call(one, *batch),
+        f"{name}: other": seconds_a_call(other, *batch),
     }
     return take_turns(measures, effort)
+
+
+def _draw(shape: tuple[int, int]) -> Batch:
+    random = np.random.default_rng()
+    predictions = jnp.asarray(random.standard_normal(shape, np.float32))
+    targets = jnp.asarray(random.random(shape, np.float32))
+    return predictions, targets, jnp.asarray(random.random(shape, np.float32) < 0.7)
 
 
 def _check_equal(ours: object, theirs: object) -> None:

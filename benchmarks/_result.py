@@ -13,10 +13,22 @@ Unit = Literal["s", "samples/s", "×"]
 
 
 class Target(NamedTuple):
-    """What a median must be: below, at most or at least a value."""
+    """What a median must be: below, at most or at least a value.
+
+    Args:
+        sign: how it compares.
+        value: with what.
+        within_spread: whether a median also holds that misses the value by less than it scatters.
+    """
 
     sign: Literal["<", "<=", ">="]
     value: float
+    within_spread: bool = False
+
+    def holds(self, spread: Spread) -> bool:
+        """Whether a measured spread meets the target."""
+        near = abs(spread.median - self.value) < spread.width
+        return SIGNS[self.sign](spread.median, self.value) or (self.within_spread and near)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +62,7 @@ class Comparison:
         """Whether the median meets the target; None without one."""
         if self.target is None:
             return None
-        holds = SIGNS[self.target.sign](self.spread.median, self.target.value)
-        return "holds" if holds else "missed"
+        return "holds" if self.target.holds(self.spread) else "missed"
 
     def record(self) -> dict[str, Any]:
         """The comparison as JSON."""

@@ -1,0 +1,60 @@
+"""Every elementwise loss against the same formula in optax, Keras on JAX and torch."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from benchmarks._result import Comparison, Result, Target
+from benchmarks._rivals import LIBRARIES, Formula, contender, draw, formulas, installed
+from benchmarks._timing import Effort, Turns, seconds_a_call, take_turns
+
+SAMPLES, FEATURES = 4096, 784
+TOLERANCE = 2e-4
+NO_SLOWER = Target("<=", 1.0, within_spread=True)
+
+
+def elementwise(effort: Effort) -> Result:
+    """Time every loss that others have too, value alone and value with gradient."""
+    all_turns, comparisons = [], []
+    for name, formula in formulas().items():
+        for gradient in (False, True):
+            label = f"{name} + gradient" if gradient else name
+            turns = _compare(label, formula, gradient, effort)
+            all_turns.append(turns)
+            ours, *rivals = turns.names
+            for rival in rivals:
+                library = rival.partition(" ")[0]
+                ratios = turns.ratios(ours, rival)
+                comparisons.append(
+                    Comparison(f"jaxae / {library}: {label}", ratios, "×", NO_SLOWER)
+                )
+    missing = [library for library in LIBRARIES if not installed(library)]
+    notes = [f"float32, {SAMPLES:,}×{FEATURES} (16 classes a pixel); all results were equal"]
+    notes += [f"{library} is not installed: not compared" for library in missing]
+    return Result("elementwise", "s", all_turns, comparisons, notes)
+
+
+def _compare(label: str, formula: Formula, gradient: bool, effort: Effort) -> Turns:
+    arrays = draw(formula.inputs, SAMPLES, FEATURES)
+    functions = {"jaxae": formula.ours, **formula.theirs}
+    contenders = {
+        library: contender(library, function, arrays, gradient)
+        for library, function in functions.items()
+    }
+    _check_equal({library: run(*inputs) for library, (run, inputs) in contenders.items()})
+    measures = {
+        f"{library} {label}": seconds_a_call(run, *inputs)
+        for library, (run, inputs) in contenders.items()
+    }
+    return take_turns(measures, effort)
+
+
+def _check_equal(results: dict[str, Any]) -> None:
+    """Raise unless all results agree, relative to the largest number in them."""
+    ours, *theirs = (jax.tree.leaves(jax.tree.map(np.asarray, x)) for x in results.values())
+    for library, leaves in zip(list(results)[1:], theirs, strict=True):
+        for x, y in zip(ours, leaves, strict=True):
+            error = float(abs(x - y).max() / abs(y).max())
+            if not error <= TOLERANCE:
+                raise RuntimeError(f"{library} differs by {error:.2g} of the largest number")

@@ -1,0 +1,152 @@
+"""The same losses as users of other libraries call them: optax, Keras on JAX, torch."""
+
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxae import losses
+
+LIBRARIES = ("optax", "keras", "torch")
+
+
+class Formula(NamedTuple):
+    """A loss of jaxae's, and the same formula elsewhere, as a mean over all numbers.
+
+    Args:
+        ours: the loss.
+        inputs: what it is measured on, the name of a kind in `draw`.
+        theirs: by library, a function of the library's own arrays.
+    """
+
+    ours: Callable
+    inputs: str
+    theirs: Mapping[str, Callable]
+
+
+def formulas() -> dict[str, Formula]:
+    """Every elementwise loss that one of the libraries that are installed has too."""
+    table = {
+        "mse": Formula(losses.mse, "numbers", {}),
+        "mae": Formula(losses.mae, "numbers", {}),
+        "huber": Formula(losses.huber, "numbers", {}),
+        "log_cosh": Formula(losses.log_cosh, "numbers", {}),
+        "msle": Formula(losses.msle, "positive", {}),
+        "mape": Formula(losses.mape, "positive", {}),
+        "bce": Formula(losses.bce, "logits", {}),
+        "bce_from_probabilities": Formula(losses.bce_from_probabilities, "probabilities", {}),
+        "focal": Formula(losses.focal, "logits", {}),
+        "cce": Formula(losses.cce, "distributions", {}),
+        "cce_from_classes": Formula(losses.cce_from_classes, "classes", {}),
+    }
+    for library, load in (("optax", _optax), ("keras", _keras), ("torch", _torch)):
+        if installed(library):
+            for name, function in load().items():
+                theirs = {**table[name].theirs, library: function}
+                table[name] = table[name]._replace(theirs=theirs)
+    return table
+
+
+def installed(library: str) -> bool:
+    """Whether a library can be imported."""
+    return importlib.util.find_spec(library) is not None
+
+
+def draw(kind: str, samples: int, features: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fresh predictions and targets of a kind."""
+    random = np.random.default_rng()
+    normal = random.standard_normal((samples, features), np.float32)
+    uniform = random.random((samples, features), np.float32)
+    if kind == "numbers":
+        return normal, uniform
+    if kind == "positive":
+        return abs(normal), uniform + np.float32(0.1)
+    if kind == "logits":
+        return normal, uniform
+    if kind == "probabilities":
+        return np.clip(random.random((samples, features), np.float32), 0.01, 0.99), uniform
+    logits = normal.reshape(-1, 16)
+    if kind == "classes":
+        return logits, random.integers(0, 16, len(logits), np.int32)
+    targets = uniform.reshape(-1, 16)
+    return logits, targets / targets.sum(-1, keepdims=True)
+
+
+def contender(library: str, function: Callable, arrays: tuple, gradient: bool) -> tuple[Any, tuple]:
+    """A library's function compiled as its users do, with its value or gradient, and its arrays."""
+    if library == "torch":
+        import torch
+
+        prediction, target = (torch.from_numpy(x.copy()) for x in arrays)
+        target = target.long() if target.dtype == torch.int32 else target
+        if not gradient:
+            return function, (prediction, target)
+        return _torch_gradient(function), (prediction.requires_grad_(), target)
+    function = jax.value_and_grad(function) if gradient else function
+    return jax.jit(function), tuple(jnp.asarray(x) for x in arrays)
+
+
+def _torch_gradient(function: Callable) -> Callable:
+    import torch
+
+    def value_and_gradient(prediction, target):
+        value = function(prediction, target)
+        return value.detach(), torch.autograd.grad(value, prediction)[0]
+
+    return value_and_gradient
+
+
+def _optax() -> dict[str, Callable]:
+    def mean(function: Callable, **arguments: Any) -> Callable:
+        return lambda P, Y: function(P, Y, **arguments).mean()
+
+    return {
+        "mse": mean(optax.squared_error),
+        "huber": mean(optax.huber_loss),
+        "log_cosh": mean(optax.log_cosh),
+        "bce": mean(optax.sigmoid_binary_cross_entropy),
+        "focal": mean(optax.sigmoid_focal_loss),
+        "cce": mean(optax.softmax_cross_entropy),
+        "cce_from_classes": mean(optax.softmax_cross_entropy_with_integer_labels),
+    }
+
+
+def _keras() -> dict[str, Callable]:
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    from keras import losses as k
+
+    def swapped(loss: Callable) -> Callable:
+        return lambda P, Y: loss(Y, P)
+
+    return {
+        "mse": swapped(k.MeanSquaredError()),
+        "mae": swapped(k.MeanAbsoluteError()),
+        "huber": swapped(k.Huber()),
+        "log_cosh": swapped(k.LogCosh()),
+        "msle": swapped(k.MeanSquaredLogarithmicError()),
+        "mape": swapped(k.MeanAbsolutePercentageError()),
+        "bce": swapped(k.BinaryCrossentropy(from_logits=True)),
+        "bce_from_probabilities": swapped(k.BinaryCrossentropy()),
+        "focal": swapped(k.BinaryFocalCrossentropy(from_logits=True)),
+        "cce": swapped(k.CategoricalCrossentropy(from_logits=True)),
+        "cce_from_classes": swapped(k.SparseCategoricalCrossentropy(from_logits=True)),
+    }
+
+
+def _torch() -> dict[str, Callable]:
+    from torch.nn import functional
+
+    return {
+        "mse": functional.mse_loss,
+        "mae": functional.l1_loss,
+        "huber": functional.huber_loss,
+        "bce": functional.binary_cross_entropy_with_logits,
+        "bce_from_probabilities": functional.binary_cross_entropy,
+        "cce": functional.cross_entropy,
+        "cce_from_classes": functional.cross_entropy,
+    }
