@@ -5,14 +5,18 @@ import pytest
 import scipy.special
 
 from jaxae.losses import (
+    Loss,
     bce,
     bce_from_probabilities,
     bernoulli,
     binary_cross_entropy,
     binary_cross_entropy_from_probabilities,
+    derivative_of,
 )
+from jaxae.losses._bernoulli import BinaryCrossEntropy, bernoulli_nll
 
 TARGETS = np.array([0, 1, 0.5, 0.1, 0.9, 1e-3])
+EXTREMES = [1e4, -1e4, 1e30, -1e30, 1e-40, 0.0, 104.0]
 
 
 def exact(z, y):
@@ -27,35 +31,34 @@ def slope(z, y):
     return (1 - y) * scipy.special.expit(z) - y * scipy.special.expit(-z)
 
 
-def ulp(got, expected, size=None):
-    """The largest distance in float32's spacing at the expected size, floored at 2⁻¹²⁶."""
-    size = abs(expected if size is None else size).astype(np.float32)
-    spacing = np.maximum(np.spacing(size), 2.0**-126)
-    return np.max(abs(np.asarray(got, np.float64) - expected) / spacing)
-
-
 def grid(rng):
     logits = np.concatenate([rng.uniform(-100, 100, 2000), rng.normal(0, 1e-3, 500), [0.0]])
     z, y = (x.ravel() for x in np.meshgrid(logits, np.append(TARGETS, rng.random(4))))
     return jnp.asarray(z, jnp.float32), jnp.asarray(y, jnp.float32)
 
 
-def test_value_from_logits_is_right_to_four_ulp(rng):
+def test_value_from_logits_is_right_to_four_ulp(rng, ulp):
     z, y = grid(rng)
     assert ulp(jax.jit(binary_cross_entropy)(z, y), exact(z, y)) <= 4
 
 
-def test_value_beside_its_derivative_is_right_to_four_ulp(rng):
+def test_value_beside_its_derivative_is_right_to_four_ulp(rng, ulp):
     z, y = grid(rng)
     value, _ = jax.jvp(lambda z: binary_cross_entropy(z, y), (z,), (jnp.ones_like(z),))
     assert ulp(value, exact(z, y)) <= 4
 
 
-def test_derivative_is_right_to_four_ulp_of_its_larger_term(rng):
+def test_derivative_is_right_to_four_ulp_of_its_larger_term(rng, ulp):
     z, y = grid(rng)
     got = jax.vmap(jax.grad(binary_cross_entropy))(z, y)
     larger = np.maximum(slope(z, 0 * y) * (1 - y), -slope(z, 0 * y + 1) * y)
     assert ulp(got, slope(z, y), larger) <= 4
+
+
+def test_the_closed_form_is_the_gradient_bit_for_bit(rng):
+    z, y = grid(rng)
+    got = jax.vmap(jax.grad(binary_cross_entropy))(z, y)
+    np.testing.assert_array_equal(got, derivative_of(binary_cross_entropy)(z, y))
 
 
 def test_derivative_keeps_its_digits_where_sigmoid_rounds_to_one():
@@ -69,7 +72,7 @@ def test_derivative_by_the_target_is_minus_the_logit():
     assert derivative(jnp.float32(3.5), jnp.float32(0.2)) == -3.5
 
 
-@pytest.mark.parametrize("z", [1e4, -1e4, 1e30, -1e30, 1e-40, 0.0, 104.0])
+@pytest.mark.parametrize("z", EXTREMES)
 @pytest.mark.parametrize("y", TARGETS)
 def test_extreme_logits_stay_finite(z, y):
     value, gradient = jax.value_and_grad(binary_cross_entropy)(jnp.float32(z), jnp.float32(y))
@@ -95,29 +98,75 @@ def test_probabilities_and_their_logits_agree(rng):
     assert bce_from_probabilities(probabilities, y) == pytest.approx(float(bce(z, y)), rel=1e-5)
 
 
+@pytest.mark.parametrize("weight", [0.2, 3.0])
+def test_a_weight_multiplies_the_part_of_the_positive_class(weight, rng, ulp):
+    z, y = grid(rng)
+    error = BinaryCrossEntropy(pos_weight=weight)
+    z64, y64 = np.asarray(z, np.float64), np.asarray(y, np.float64)
+    expected = weight * y64 * exact(z64, 1) + (1 - y64) * exact(z64, 0)
+    assert ulp(error(z, y), expected) <= 4
+    positive, negative = weight * y64 * slope(z64, 1), (1 - y64) * slope(z64, 0)
+    larger = np.maximum(-positive, negative)
+    assert ulp(error.derivative(z, y), positive + negative, larger) <= 4
+    value, derivative = jax.jvp(lambda z: error(z, y), (z,), (jnp.ones_like(z),))
+    np.testing.assert_array_equal(derivative, error.derivative(z, y))
+    assert ulp(value, expected) <= 4
+
+
+def test_without_weight_and_smoothing_it_is_binary_cross_entropy(rng):
+    z, y = grid(rng)
+    error = BinaryCrossEntropy()
+    np.testing.assert_array_equal(error(z, y), binary_cross_entropy(z, y))
+    np.testing.assert_array_equal(error.derivative(z, y), derivative_of(binary_cross_entropy)(z, y))
+
+
+def test_smoothing_is_that_of_keras():
+    """Keras 3.15.1: BinaryCrossentropy(from_logits=True, label_smoothing=0.1)."""
+    z, y = jnp.array([[-2.0, 0.5, 3.0]]), jnp.array([[1.0, 0.0, 1.0]])
+    smoothed = Loss(BinaryCrossEntropy(label_smoothing=0.1))
+    assert smoothed(z, y) == pytest.approx(1.0581974983215332, rel=1e-6)
+
+
+def test_derivatives_by_the_target_are_differences_of_the_two_parts(rng):
+    z, y = (x[:200] for x in grid(rng))
+    error = BinaryCrossEntropy(pos_weight=3.0, label_smoothing=0.2)
+    got = jax.vmap(jax.grad(error, argnums=1))(z, y)
+    np.testing.assert_allclose(got, 0.8 * (3 * exact(z, 1) - exact(z, 0)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("z", EXTREMES)
+@pytest.mark.parametrize("y", [0.0, 1.0, 0.3])
+def test_weighted_extremes_are_finite_to_second_order(z, y):
+    error = BinaryCrossEntropy(pos_weight=3.0, label_smoothing=0.1)
+    z, y = jnp.float32(z), jnp.float32(y)
+    first, second = jax.grad(error), jax.hessian(error)
+    assert all(jnp.isfinite(f(z, y)) for f in (error, first, second))
+
+
 @pytest.mark.parametrize(
-    ("p", "y", "value", "slope"),
-    [(0, 0, 0, 1), (1, 1, 0, -1), (0, 1, 100, -1e12), (1, 0, 100, 1e12), (1e-20, 0, 1e-20, 1)],
+    ("arguments", "message"),
+    [
+        ({"pos_weight": 0}, "pos_weight is 0, expected a positive number"),
+        ({"pos_weight": float("nan")}, "expected a positive number"),
+        ({"label_smoothing": 1.1}, "label_smoothing is 1.1, expected a number between 0 and 1"),
+        ({"label_smoothing": -0.1}, "expected a number between 0 and 1"),
+    ],
 )
-def test_certain_probabilities_are_finite(p, y, value, slope):
-    got, gradient = jax.value_and_grad(binary_cross_entropy_from_probabilities)(
-        jnp.float32(p), jnp.float32(y)
-    )
-    assert got == np.float32(value)
-    assert gradient == pytest.approx(slope)
+def test_hyperparameters_without_meaning_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        BinaryCrossEntropy(**arguments)
 
 
-def test_derivative_from_probabilities_is_its_closed_form(rng):
-    p, y = rng.uniform(0.01, 0.99, (2, 50)).astype(np.float32)
-    got = jax.vmap(jax.grad(binary_cross_entropy_from_probabilities))(p, y)
-    np.testing.assert_allclose(got, (p - y) / (p * (1 - p)), rtol=1e-5)
-    got = jax.vmap(jax.grad(binary_cross_entropy_from_probabilities, argnums=1))(p, y)
-    np.testing.assert_allclose(got, np.log1p(-p) - np.log(p), rtol=1e-4, atol=1e-6)
+def test_nll_is_in_nats_per_sample(rng):
+    z, y = rng.normal(size=(3, 5)).astype(np.float32), np.ones((3, 5), np.float32)
+    assert bernoulli_nll(z, y) == pytest.approx(exact(z, y).sum() / 3)
+    weights = np.array([0, 2, 1], np.float32)
+    expected = exact(z, y).sum(1) @ weights / 3
+    assert bernoulli_nll(z, y, weights=weights) == pytest.approx(expected)
 
 
-def test_mean_pixel_entropy_of_mnist_is_the_floor(mnist_dir):
-    """The floor that ../shared/data/mnist/README.md gives for the test images: 0.05808 nats."""
-    from jaxae.data import load
-
-    test = load("mnist", mnist_dir).test
-    assert bce_from_probabilities(test, test) == pytest.approx(0.05808, abs=5e-6)
+def test_the_sampler_draws_pixels_of_the_mean(rng):
+    z = jnp.broadcast_to(jnp.array([-2.0, 0.0, 1.0]), (20_000, 3))
+    draws = bernoulli.sample(z, key=jax.random.key(0))
+    assert set(np.unique(draws)) == {0, 1}
+    np.testing.assert_allclose(draws.mean(0), bernoulli.link(z[0]), atol=0.015)
