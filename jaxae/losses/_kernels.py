@@ -1,0 +1,94 @@
+"""Kernels: how alike two samples are, from the squared distance between them."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxae.losses._location_scale import check_positive
+
+Kernel = Callable[[Array], Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class RBF:
+    """The radial basis function: k(d²) = exp(−d²/(2b²)).
+
+    It sees distances of about b. Far beyond, as between codes of many numbers, it and its gradient
+    are zero.
+
+    Args:
+        bandwidth: b > 0, in the samples' unit.
+
+    Raises:
+        ValueError: a bandwidth that is not positive.
+
+    Example:
+        >>> RBF(1.0)(jnp.array([0.0, 2.0])).round(4).tolist()
+        [1.0, 0.367...]
+    """
+
+    bandwidth: float = 1.0
+
+    def __post_init__(self):
+        check_positive("bandwidth", self.bandwidth)
+
+    def __call__(self, squared_distance: Float[Array, "..."]) -> Float[Array, "..."]:
+        return jnp.exp(-squared_distance / self.bandwidth / self.bandwidth / 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class InverseMultiquadric:
+    """The inverse multiquadric: k(d²) = C/(C + d²), whose heavy tail sees far codes as well.
+
+    Args:
+        scale: C > 0, in the square of the samples' unit. The paper's is 2·dimensions·σ², the
+            expected squared distance between two draws of the prior.
+
+    Raises:
+        ValueError: a scale that is not positive.
+
+    Example:
+        >>> InverseMultiquadric(2.0)(jnp.array([0.0, 2.0])).tolist()
+        [1.0, 0.5]
+
+    References:
+        Tolstikhin et al., Wasserstein auto-encoders, ICLR 2018, section 4,
+        https://arxiv.org/abs/1711.01558
+    """
+
+    scale: float = 1.0
+
+    def __post_init__(self):
+        check_positive("scale", self.scale)
+
+    def __call__(self, squared_distance: Float[Array, "..."]) -> Float[Array, "..."]:
+        return 1 / (1 + squared_distance / self.scale)
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelSum:
+    """The sum of kernels, e.g. of several scales where the right one is not known.
+
+    Args:
+        kernels: one or more.
+
+    Raises:
+        ValueError: no kernels.
+
+    Example:
+        >>> scales = KernelSum(tuple(InverseMultiquadric(c) for c in (0.2, 1.0, 5.0)))
+        >>> float(scales(jnp.array(0.0)))
+        3.0
+    """
+
+    kernels: tuple[Kernel, ...]
+
+    def __post_init__(self):
+        if not self.kernels:
+            raise ValueError("a sum of kernels has none, expected one or more")
+
+    def __call__(self, squared_distance: Float[Array, "..."]) -> Float[Array, "..."]:
+        return functools.reduce(jnp.add, (kernel(squared_distance) for kernel in self.kernels))

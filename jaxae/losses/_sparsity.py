@@ -1,0 +1,157 @@
+"""Penalties on codes that are not sparse."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxae.losses._error import closed_form, from_logits
+from jaxae.losses._feature_mean import FeatureMeans
+from jaxae.losses._kl import exponential_excess
+from jaxae.losses._loss import Loss
+
+LEAST = 1e-12  # of an activation's distance from 0 and 1, where the slope is infinite
+
+
+@closed_form(jnp.sign)
+def absolute_activation(code: Float[Array, "..."]) -> Float[Array, "..."]:
+    """How far an activation is from 0, elementwise: e = |code|.
+
+    Its derivative is the sign, and 0 at 0.
+
+    Args:
+        code: the activations, of any shape.
+
+    Returns:
+        The errors, of the same shape, in the code's unit.
+
+    Example:
+        >>> absolute_activation(jnp.array([-2.0, 0.0, 3.0])).tolist()
+        [2.0, 0.0, 3.0]
+    """
+    # Not abs: its derivative at 0 is 1 in JAX, and that of the larger of two equal numbers ½ each.
+    return jnp.maximum(code, -code)
+
+
+@closed_form(jnp.ones_like)
+def activation(code: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The activation itself, elementwise: e = code, in [0, 1].
+
+    Example:
+        >>> activation(jnp.array([0.25, 0.5])).tolist()
+        [0.25, 0.5]
+    """
+    return code
+
+
+@closed_form(lambda logits: jax.nn.sigmoid(logits) * jax.nn.sigmoid(-logits))
+@from_logits
+def activation_from_logits(logits: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The activation of a code that is not squashed yet, elementwise: e = σ(logits), in [0, 1].
+
+    Example:
+        >>> activation_from_logits(jnp.array([0.0, 200.0])).tolist()
+        [0.5, 1.0]
+    """
+    return jax.nn.sigmoid(logits)
+
+
+@dataclasses.dataclass(frozen=True)
+class KLSparsity:
+    """Σ KL(ρ ‖ ρ̂) over the features of batch means, in nats: a finisher of `FeatureMeans`.
+
+    KL(ρ ‖ ρ̂) = ρ log(ρ/ρ̂) + (1 − ρ) log((1 − ρ)/(1 − ρ̂))
+
+    Computed as the sum of two non-negative parts, ρ(r − 1 − log r) for r = ρ̂/ρ and the same for
+    their complements, whose digits do not cancel. Its derivative is (ρ̂ − ρ)/(ρ̂(1 − ρ̂)). At ρ̂ = 0
+    and 1, where both are infinite, a logarithm of r below −100 counts as −100 and a divisor below
+    1e-12 as 1e-12.
+
+    Args:
+        rate: ρ, the activation that is wanted on average, between 0 and 1.
+
+    Raises:
+        ValueError: a rate that is not between 0 and 1.
+
+    Example:
+        >>> round(float(KLSparsity(0.5)(jnp.array([0.25, 0.5]), jnp.array([True, True]))), 4)
+        0.1438
+    """
+
+    rate: float = 0.05
+
+    def __post_init__(self):
+        if not 0 < self.rate < 1:
+            raise ValueError(f"rate is {self.rate}, expected a number between 0 and 1, e.g. 0.05")
+
+    def __call__(self, means: Array, present: Array) -> Array:
+        return jnp.sum(_divergence(self.rate, means), where=present)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _divergence(rate: float, mean: Array) -> Array:
+    above = (mean - rate) / rate
+    below = (rate - mean) / (1 - rate)
+    return rate * _ratio_excess(above) + (1 - rate) * _ratio_excess(below)
+
+
+@_divergence.defjvp
+def _divergence_jvp(rate, primals, tangents):
+    (mean,), (tangent,) = primals, tangents
+    divisor = jnp.maximum(mean, LEAST) * jnp.maximum(1 - mean, LEAST)
+    return _divergence(rate, mean), (mean - rate) / divisor * tangent
+
+
+def _ratio_excess(x: Array) -> Array:
+    """The non-negative r − 1 − log r of a ratio r = 1 + x."""
+    return exponential_excess(jnp.maximum(jnp.log1p(x), -100))
+
+
+def kl_sparsity(rate: float = 0.05, error: Callable[[Array], Array] = activation) -> FeatureMeans:
+    """The divergence of mean activations from the one that is wanted: Σ_j KL(ρ ‖ ρ̂_j), in nats.
+
+    ρ̂_j is the mean of unit j's activation over the batch, and the divergence is taken after the
+    merge: the same number however the data are cut. The codes are in [0, 1], or logits with
+    `error=activation_from_logits`.
+
+    Args:
+        rate: ρ, the activation that is wanted on average, between 0 and 1.
+        error: what is averaged: `activation`, or `activation_from_logits` for codes that are not
+            squashed yet.
+
+    Returns:
+        A loss of codes.
+
+    Raises:
+        ValueError: a rate that is not between 0 and 1.
+
+    Example:
+        >>> codes = jnp.array([[0.0, 1.0], [0.5, 0.0]])
+        >>> round(float(kl_sparsity(0.5)(codes)), 4)
+        0.1438
+
+    References:
+        Ng, Sparse autoencoder, CS294A lecture notes, Stanford University, 2011, p. 15,
+        https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf
+    """
+    return FeatureMeans(error, KLSparsity(rate))
+
+
+l1 = Loss(absolute_activation, unit="sample").documented(
+    "l1",
+    """Absolute activations of a code, summed over a sample's, averaged over samples: Σ |code| / N.
+
+    A mean over activations would be weaker by their number: the coefficient would change with the
+    width of the code. Its gradient is sign(codes)/N, and 0 at 0.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(l1(jnp.array([[1.0, -2.0], [0.0, 1.0]])))
+        2.0
+    """,
+)
+
+__test__ = {l1.name: l1.__doc__}
