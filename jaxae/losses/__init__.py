@@ -67,6 +67,17 @@ from jaxae.losses._error import (
     takes as takes,
 )
 from jaxae.losses._gaussian import GaussianError as GaussianError, gaussian as gaussian
+from jaxae.losses._gradient import (
+    Residuals as Residuals,
+    analytic_gradient as analytic_gradient,
+    backward as backward,
+    forward as forward,
+)
+from jaxae.losses._gradient_check import (
+    Difference as Difference,
+    GradientReport as GradientReport,
+    check_gradient as check_gradient,
+)
 from jaxae.losses._likelihood import Likelihood as Likelihood
 from jaxae.losses._loss import Loss as Loss
 from jaxae.losses._mean import (

@@ -35,7 +35,9 @@ class Difference:
         """The difference between two gradients, in spacings of `dtype`."""
         a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
         apart = abs(a - b)
-        return cls(float(apart.max(initial=0)), float((apart / _spacing(a, b, dtype)).max(initial=0)))
+        return cls(
+            float(apart.max(initial=0)), float((apart / _spacing(a, b, dtype)).max(initial=0))
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +118,9 @@ def check_gradient(
     if isinstance(loss, Loss) and hasattr(loss.error, "derivative"):
         written = analytic_gradient(loss)(predictions, *others, where=where, weights=weights)
         closed = Difference.between(written, gradient, dtype)
-    index = np.unique(np.linspace(0, predictions.size - 1, min(points, predictions.size)).astype(int))
+    index = np.unique(
+        np.linspace(0, predictions.size - 1, min(points, predictions.size)).astype(int)
+    )
     numeric = _central_differences(loss, (predictions, *others), where, weights, index)
     return GradientReport(
         loss.name or name_of(loss.error),

@@ -20,7 +20,6 @@ from jaxae.losses import (
     Event,
     Loss,
     Rows,
-    analytic_gradient,
     check_gradient,
     event_of,
 )
@@ -56,7 +55,7 @@ def example(loss, samples=SAMPLES, dtype=np.float32):
     rng = np.random.default_rng(0)
     event, shape = event_of(loss.error), (samples, *SHAPES.get(loss.name, (5,)))
     more = () if event.prediction == event.target else (PREDICTED.get(loss.name, 2),)
-    first, *others = parameters_of(loss.error)
+    _, *others = parameters_of(loss.error)
     arrays = [rng.uniform(0.1, 0.4, shape + more).astype(dtype)]
     for _ in others:
         target = rng.uniform(0.6, 0.9, shape).astype(dtype)
@@ -119,6 +118,20 @@ def test_what_is_masked_or_weighs_nothing_cannot_touch_the_result(loss, bad):
     got = value_and_gradient(loss, spoilt, WHERE, weights)
     chex.assert_trees_all_equal(got, expected)
     assert np.isfinite(got[1]).all()
+    assert (got[1][absent] == 0).all()
+
+
+@of_every(ELEMENTWISE)
+def test_masks_and_weights_reach_single_numbers(loss):
+    arrays = example(loss)
+    rng = np.random.default_rng(2)
+    where, weights = rng.random(arrays[0].shape) > 0.3, rng.integers(0, 3, arrays[0].shape)
+    weights = weights.astype(np.float32)
+    expected = value_and_gradient(loss, arrays, where, weights)
+    absent = ~where | (weights == 0)
+    spoilt = tuple(np.where(absent, np.float32(np.nan), x) for x in arrays)
+    got = value_and_gradient(loss, spoilt, where, weights)
+    chex.assert_trees_all_equal(got, expected)
     assert (got[1][absent] == 0).all()
 
 
@@ -310,4 +323,6 @@ def test_gradients_are_finite_everywhere(loss):
     first, *others = extremes(loss)
     gradient = jax.jit(jax.vmap(jax.grad(lambda *arrays: loss.error(*arrays).sum())))
     got = np.asarray(gradient(first, *others))
-    assert np.isfinite(got).all(), [x[~np.isfinite(got).reshape(len(x), -1).all(1)] for x in (first, *others)]
+    assert np.isfinite(got).all(), [
+        x[~np.isfinite(got).reshape(len(x), -1).all(1)] for x in (first, *others)
+    ]
