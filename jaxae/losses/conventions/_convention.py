@@ -1,0 +1,165 @@
+"""A convention: what a library multiplies the sum of the errors by, and divides it by."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, Literal, get_args
+
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array
+
+from jaxae.losses._coverage import Count, Coverage
+from jaxae.losses._loss import Loss, Unit
+from jaxae.losses.conventions._scaled import Error, scaled
+
+NotReduced = Literal["none"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Convention:
+    """What a library prints for an error: factor · Σ w·m·e / what unit and count say.
+
+    Called with an error it builds the `Loss`, which adds over parts of the data, differentiates and
+    takes masks and weights as every loss does. A library that does not reduce has the unit "none":
+    then what is built is the error itself, times the factor.
+
+    Args:
+        name: of the library, and of the version where it matters.
+        meaning: the formula, in one line; ℓ is the error, w the weights, m the mask, N the samples,
+            C the features.
+        source: the file or page that it was read from, and its version.
+        unit: what the denominator counts, as in `Loss`; "none" where nothing is reduced.
+        count: how often it counts it. "weight" where the library knows no weights and no masks.
+        factor: what the error is multiplied by.
+
+    Raises:
+        ValueError: an unknown unit or count, or a factor that is not positive.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxae.losses import squared_error
+        >>> half = Convention("mine", "½ Σ ℓ / N", "my thesis", unit="sample", factor=0.5)
+        >>> half(squared_error)
+        Loss(0.5·squared_error, unit='sample', count='weight')
+        >>> float(half(squared_error)(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.zeros((2, 2))))
+        7.5
+    """
+
+    name: str
+    meaning: str
+    source: str
+    unit: Unit | NotReduced = "element"
+    count: Count = "weight"
+    factor: float = 1.0
+
+    def __post_init__(self):
+        units = (*get_args(Unit), *get_args(NotReduced))
+        for name, options in (("unit", units), ("count", get_args(Count))):
+            if getattr(self, name) not in options:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}, expected one of {', '.join(options)}"
+                )
+        if not self.factor > 0:
+            raise ValueError(f"factor is {self.factor}, expected a positive number")
+
+    def __call__(self, error: Error) -> Any:
+        """The loss that the library computes from this error.
+
+        Args:
+            error: a pure function of arrays, e.g. `squared_error`.
+
+        Returns:
+            A Loss; where the unit is "none", the error itself, times the factor.
+        """
+        error = scaled(error, self.factor)
+        return error if self.unit == "none" else Loss(error, self.unit, self.count)
+
+    def multiplier(
+        self,
+        shape: Sequence[int],
+        where: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+    ) -> Fraction:
+        """What the sum Σ w·m·e is multiplied by: factor / denominator, exactly.
+
+        Args:
+            shape: of the errors of a whole batch, (N, ...).
+            where: the batch's mask, over a prefix of the shape.
+            weights: the batch's weights, over a prefix of the shape.
+
+        Returns:
+            A rational number. Weights enter as the float32 numbers that a loss reads.
+
+        Raises:
+            ValueError: the library does not reduce, a mask or weights of a shape that is not a
+                prefix, or nothing counts.
+        """
+        if self.unit == "none":
+            raise ValueError(
+                f"{self.name} does not reduce: it has one number for each element and divides by "
+                "nothing; compare a convention that reduces, e.g. TORCH_MEAN"
+            )
+        coverage = Coverage(*(_covering(x, shape) for x in (where, weights)))
+        denominator = self._denominator(tuple(shape), coverage)
+        if denominator == 0:
+            raise ValueError(f"nothing counts in {self.name}: everything is masked or weighs 0")
+        return Fraction(self.factor) / denominator
+
+    def _denominator(self, shape: tuple[int, ...], coverage: Coverage) -> Fraction:
+        if self.unit == "total":
+            return Fraction(1)
+        counts = coverage.counts(self.count)
+        if counts is None:
+            return Fraction(math.prod(shape) if self.unit == "element" else shape[0])
+        if self.unit == "sample":
+            return exact_sum(counts.reshape(shape[0], -1).max(1))
+        return exact_sum(counts) * (math.prod(shape) // max(1, counts.size))
+
+
+def constant(
+    a: Convention,
+    b: Convention,
+    shape: Sequence[int],
+    where: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+) -> Fraction:
+    """How many times a's number b's is: value_b / value_a, the same whatever the predictions.
+
+    Args:
+        a: the convention of the number at hand.
+        b: the convention of the number that is wanted.
+        shape: of the errors of a whole batch, (N, ...): the targets' shape, where the error is
+            elementwise.
+        where: the batch's mask, bool, over a prefix of the shape.
+        weights: the batch's weights, over a prefix of the shape.
+
+    Returns:
+        An exact rational number; `float` makes a number of it.
+
+    Raises:
+        ValueError: a convention that does not reduce, a mask or weights of a shape that is not a
+            prefix, or nothing that counts.
+
+    Example:
+        >>> from jaxae.losses.conventions import PYTHAE_VAE, TORCH_MEAN
+        >>> constant(TORCH_MEAN, PYTHAE_VAE, (100, 784))
+        Fraction(392, 1)
+    """
+    return b.multiplier(shape, where, weights) / a.multiplier(shape, where, weights)
+
+
+def exact_sum(x: Array) -> Fraction:
+    """The sum of an array: ones are counted, and what is neither 0 nor 1 is rounded once."""
+    others = x[(x != 0) & (x != 1)]
+    return int(jnp.count_nonzero(x == 1)) + Fraction(math.fsum(others.tolist()))
+
+
+def _covering(x: ArrayLike | None, shape: Sequence[int]) -> Array | None:
+    if x is None:
+        return None
+    x, shape = jnp.asarray(x), tuple(shape)
+    if x.ndim == 0 or x.shape != shape[: x.ndim]:
+        raise ValueError(f"got a mask or weights of shape {x.shape}, expected a prefix of {shape}")
+    return x

@@ -1,0 +1,124 @@
+"""Errors made of errors, which say of themselves what the error inside says."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+
+from jaxtyping import Array
+
+from jaxae.losses._error import (
+    Event,
+    Link,
+    derivative_of,
+    event_of,
+    link_of,
+    name_of,
+    parameters_of,
+)
+
+Error = Callable[..., Array]
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Wrapped:
+    """An error made of another one, with its link and the names of its arrays.
+
+    Args:
+        error: a pure function of arrays.
+    """
+
+    error: Error
+
+    def __post_init__(self):
+        # What a loss reads the arrays' names from; without annotations it can be pickled.
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        names = [inspect.Parameter(name, kind) for name in parameters_of(self.error)]
+        object.__setattr__(self, "__signature__", inspect.Signature(names))
+
+    @property
+    def link(self) -> Link:
+        """The link of the error."""
+        return link_of(self.error)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Scaled(Wrapped):
+    """An error times a factor: factor · e, with the same link and event, and factor · e'.
+
+    Args:
+        error: a pure function of arrays.
+        factor: what it is multiplied by, a positive number.
+
+    Raises:
+        ValueError: a factor that is not positive.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxae.losses import squared_error
+        >>> half = Scaled(squared_error, 0.5)
+        >>> half, float(half(jnp.array(3.0), jnp.array(1.0)))
+        (0.5·squared_error, 2.0)
+    """
+
+    factor: float
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.factor > 0:
+            raise ValueError(f"factor is {self.factor}, expected a positive number")
+
+    def __call__(self, *arrays: Array) -> Array:
+        return self.factor * self.error(*arrays)
+
+    def __repr__(self) -> str:
+        return f"{self.factor:g}·{name_of(self.error)}"
+
+    @property
+    def event(self) -> Event:
+        """The event of the error."""
+        return event_of(self.error)
+
+    def derivative(self, *arrays: Array) -> Array:
+        """The derivative by the first array: the error's, times the factor.
+
+        Raises:
+            ValueError: no closed form is known of the error's.
+        """
+        return self.factor * derivative_of(self.error)(*arrays)
+
+
+def scaled(error: Error, factor: float) -> Error:
+    """The error times a factor; the error itself where the factor is 1."""
+    return error if factor == 1 else Scaled(error, factor)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class LastAxisMean(Wrapped):
+    """The mean of an elementwise error over the last axis: what Keras calls a sample's loss.
+
+    Args:
+        error: an elementwise error.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxae.losses import squared_error
+        >>> mean = LastAxisMean(squared_error)
+        >>> mean(jnp.array([[1.0, 3.0], [2.0, 4.0]]), jnp.zeros((2, 2))).tolist()
+        [5.0, 10.0]
+    """
+
+    event = Event(prediction=1, target=1)
+
+    def __call__(self, *arrays: Array) -> Array:
+        return self.error(*arrays).mean(-1)
+
+    def __repr__(self) -> str:
+        return f"mean of {name_of(self.error)} over the last axis"
+
+    def derivative(self, *arrays: Array) -> Array:
+        """The derivative by the first array: the error's, divided by the length of the last axis.
+
+        Raises:
+            ValueError: no closed form is known of the error's.
+        """
+        return derivative_of(self.error)(*arrays) / arrays[0].shape[-1]

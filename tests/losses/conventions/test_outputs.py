@@ -1,0 +1,107 @@
+import copy
+import functools
+import pickle
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from jaxae.losses import bce, mse, squared_error, sse_per_sample
+from jaxae.losses.conventions import KERAS_3, SeveralOutputs
+
+LOSSES = {"image": sse_per_sample, "label": bce}
+LOSS = SeveralOutputs(LOSSES, weights={"label": 0.25})
+
+
+@pytest.fixture(autouse=True)
+def strict():
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        yield
+
+
+def outputs(rng):
+    shapes = {"image": (4, 3, 3), "label": (4, 2)}
+    return tuple(
+        {name: rng.random(shape).astype(np.float32) for name, shape in shapes.items()}
+        for _ in range(2)
+    )
+
+
+def test_is_the_weighted_sum_of_the_outputs_losses(rng):
+    P, T = outputs(rng)
+    image, label = (LOSSES[name](P[name], T[name]) for name in ("image", "label"))
+    assert LOSS(P, T) == pytest.approx(float(image + 0.25 * label), rel=1e-6)
+    assert LOSS.each(P, T) == {"image": image, "label": label}
+
+
+def test_each_output_has_its_own_mask_and_weights(rng):
+    P, T = outputs(rng)
+    where = {"image": rng.random((4, 3)) > 0.5}
+    weights = {"label": rng.random(4).astype(np.float32)}
+    image = sse_per_sample(P["image"], T["image"], where=where["image"])
+    label = bce(P["label"], T["label"], weights=weights["label"])
+    got = LOSS(P, T, where=where, weights=weights)
+    assert got == pytest.approx(float(image + 0.25 * label), rel=1e-6)
+
+
+def test_gradients_are_those_of_the_outputs(rng):
+    P, T = outputs(rng)
+    gradients = jax.grad(LOSS)(P, T)
+    np.testing.assert_allclose(gradients["image"], 2 * (P["image"] - T["image"]) / 4, rtol=1e-5)
+    label = jax.grad(bce)(P["label"], T["label"])
+    np.testing.assert_allclose(gradients["label"], 0.25 * label, rtol=1e-6)
+
+
+def test_an_equal_one_built_again_compiles_once(rng):
+    @functools.partial(jax.jit, static_argnums=0)
+    @chex.assert_max_traces(n=1)
+    def value(loss, P, T):
+        return loss(P, T)
+
+    P, T = outputs(rng)
+    reordered = dict(reversed(LOSSES.items()))
+    same = SeveralOutputs(reordered, weights={"label": 0.25, "image": 1.0})
+    assert value(LOSS, P, T) == value(same, P, T)
+    assert LOSS == same != SeveralOutputs(LOSSES)
+    for copied in (copy.deepcopy(LOSS), pickle.loads(pickle.dumps(LOSS))):
+        assert copied == LOSS
+
+
+def test_one_output_is_its_loss(rng):
+    P, T = outputs(rng)
+    image = {"image": P["image"]}, {"image": T["image"]}
+    loss = SeveralOutputs({"image": KERAS_3(squared_error)})
+    assert loss(*image) == mse(P["image"], T["image"])
+
+
+@pytest.mark.parametrize("what", ["predictions", "targets", "where", "weights"])
+def test_names_that_differ_are_named(what, rng):
+    P, T = outputs(rng)
+    arguments = {"predictions": P, "targets": T, "where": {}, "weights": {}}
+    arguments[what] = {**arguments[what], "lable": np.ones(4)}
+    with pytest.raises(ValueError, match=f"{what} names .*the outputs image, label: lable has no"):
+        LOSS(**arguments)
+
+
+@pytest.mark.parametrize("what", ["predictions", "targets"])
+def test_names_that_are_missing_are_named(what, rng):
+    P, T = outputs(rng)
+    arguments = {"predictions": P, "targets": T}
+    del arguments[what]["label"]
+    with pytest.raises(ValueError, match=f"{what} names image, .*: label is missing"):
+        LOSS(**arguments)
+
+
+def test_a_weight_without_a_loss_is_refused():
+    with pytest.raises(ValueError, match=r"weights names lable, .*: lable has no loss"):
+        SeveralOutputs(LOSSES, weights={"lable": 1.0})
+
+
+def test_no_losses_are_refused():
+    with pytest.raises(ValueError, match="got no losses"):
+        SeveralOutputs({})
+
+
+def test_repr_says_what_it_is():
+    assert "0.25·label: Loss(binary_cross_entropy" in repr(LOSS)

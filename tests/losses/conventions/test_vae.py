@@ -1,0 +1,90 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxae.losses import GaussianError, squared_error
+from jaxae.losses.conventions import (
+    HINTON_2006,
+    OPTAX,
+    PYTHAE_VAE,
+    TORCH_MEAN,
+    TORCH_SUM,
+    VAES,
+    clamped_at_capacity,
+    effective_beta,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "latents", "beta"),
+    [
+        ("KERAS_VAE", 784, 2, 1),
+        ("FLAX_LINEN_VAE", 784, 20, 1),
+        ("FLAX_NNX_VAE", 784, 32, 2.45),
+        ("PYTHAE_VAE", 784, 16, 1),
+        ("SCVI", 2000, 10, 1),
+        ("DEEPOBS_VAE", 784, 8, 0.5),
+        ("PYOD_VAE", 30, 2, 15),
+    ],
+)
+def test_named_vaes(name, features, latents, beta):
+    assert VAES[name].effective_beta(features, latents) == pytest.approx(beta, rel=1e-12)
+
+
+def test_beta_of_a_half_means_that_the_plain_squared_error_counts_reconstruction_twice(rng):
+    """SSE + KL has the gradient of 2·(NLL + ½KL), NLL at σ = 1."""
+    mean, target = rng.normal(size=(2, 4, 6)).astype(np.float32)
+
+    def kl(mean):
+        return 0.5 * jnp.sum(mean**2) / 4
+
+    def plain(mean):
+        return HINTON_2006(squared_error)(mean, target) + kl(mean)
+
+    beta = effective_beta(
+        reconstruction=HINTON_2006, kl=HINTON_2006, features=6, latents=6, nats_per_error=0.5
+    )
+
+    def elbo(mean):
+        return HINTON_2006(GaussianError())(mean, target) + beta * kl(mean)
+
+    assert beta == 0.5
+    np.testing.assert_allclose(jax.grad(plain)(mean), 2 * jax.grad(elbo)(mean), rtol=1e-5)
+
+
+def test_a_mean_squared_error_beside_a_summed_kl_has_the_features_in_its_beta():
+    """The posterior collapse of keras issue 6015: MSE + KL has β = C/2."""
+    beta = effective_beta(
+        reconstruction=TORCH_MEAN, kl=HINTON_2006, features=784, latents=2, nats_per_error=0.5
+    )
+    assert beta == 392
+
+
+def test_other_scales_are_nats_per_error():
+    half = {"reconstruction": PYTHAE_VAE, "kl": HINTON_2006, "features": 9, "latents": 3}
+    assert effective_beta(**half, nats_per_error=0.5 / 0.25) == 4  # σ = ½
+    assert effective_beta(**half, nats_per_error=0.5, coefficient=4.0) == 4
+
+
+def test_a_sum_over_the_batch_beside_a_mean_needs_the_batch():
+    terms = {"reconstruction": TORCH_MEAN, "kl": TORCH_SUM, "features": 784, "latents": 2}
+    with pytest.raises(ValueError, match="TORCH_SUM is a sum over the batch and TORCH_MEAN is not"):
+        effective_beta(**terms)
+    assert effective_beta(**terms, samples=100) == 784 * 100
+    terms["reconstruction"] = TORCH_SUM
+    assert effective_beta(**terms) == effective_beta(**terms, samples=100) == 1
+
+
+def test_a_term_that_is_not_reduced_is_refused():
+    with pytest.raises(ValueError, match="OPTAX does not reduce"):
+        effective_beta(reconstruction=OPTAX, kl=HINTON_2006, features=3, latents=2)
+
+
+@pytest.mark.parametrize(
+    ("kl", "capacity", "value", "slope"),
+    [(3, 0, 0, 0), (0, 0, 0, 0), (3, 5, 3, 1), (5, 5, 5, 0), (7, 5, 5, 0)],
+)
+def test_the_clamped_kl_has_no_gradient_from_its_capacity_on(kl, capacity, value, slope):
+    got = jax.value_and_grad(clamped_at_capacity)(float(kl), float(capacity))
+    assert got == (value, slope)
