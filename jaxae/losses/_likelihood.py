@@ -12,16 +12,21 @@ from jaxae.losses._error import Link, identity
 class Likelihood:
     """What a model's prediction is: the parameters of a distribution over the target.
 
-    A model predicts unbounded numbers; the likelihood says which error they go into, which
-    function, the inverse link of a generalised linear model, turns them into the target's mean, and
-    how a target is drawn from them.
+    A model's output is unbounded numbers, the prediction; it goes into the error as it is. Its mean
+    is what the link, the inverse link of a generalised linear model, turns it into: on the target's
+    scale, of the target's shape, what reconstructions and pictures show. A sample is one target
+    drawn from the distribution, noise and all; many samples average to the mean.
+
+    Likelihoods are frozen, comparable and hashable. One of other hyperparameters is built from its
+    error, `Likelihood(GaussianError(scale=0.1))`, and equals itself built again.
 
     Args:
         error: e(prediction, target), the negative log-likelihood, in nats.
         link: maps a prediction to the target's mean.
         parameters_per_element: how many numbers a model predicts for each number of the target.
             If it is 1 the prediction has the target's shape, else one more axis, the last.
-        sampler: draws a target, `sampler(prediction, key=key)`; None where there is none.
+        sampler: draws a target, `sampler(prediction, key=key)`; where None, the error's own method
+            `draw`, if it has one.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -50,6 +55,11 @@ class Likelihood:
         Raises:
             ValueError: a likelihood without a sampler.
         """
-        if self.sampler is None:
+        sampler = self.sampler or getattr(self.error, "draw", None)
+        if sampler is None:
             raise ValueError(f"{self} has no sampler; build it with Likelihood(…, sampler=…)")
-        return self.sampler(prediction, key=key)
+        return sampler(prediction, key=key)
+
+    def __deepcopy__(self, memo: dict) -> "Likelihood":
+        # It cannot change, and a copy of a compiled link would not equal the link.
+        return self

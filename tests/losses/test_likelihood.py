@@ -1,13 +1,14 @@
+import copy
 import dataclasses
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.stats
 
 from jaxae.losses import (
     GaussianError,
+    Likelihood,
     Loss,
     bernoulli,
     binary_cross_entropy,
@@ -56,15 +57,26 @@ def test_an_error_with_hyperparameters_can_be_marked():
     assert Loss(Focal())(jnp.zeros((1, 1)), jnp.ones((1, 1))) == pytest.approx(np.log(2) / 4)
 
 
-@pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
-def test_gaussian_error_is_scipys_density(scale, rng):
-    mean, target = rng.normal(size=(2, 100)).astype(np.float32)
-    expected = -scipy.stats.norm.logpdf(target, mean, scale)
-    got = GaussianError(scale)(jnp.asarray(mean), jnp.asarray(target))
-    np.testing.assert_allclose(got, expected, rtol=1e-5)
+def test_a_likelihood_of_another_scale_is_another_one():
+    assert Likelihood(GaussianError(0.5)) == Likelihood(GaussianError(0.5))
+    assert Likelihood(GaussianError(0.5)) != gaussian
 
 
-@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan")])
-def test_a_scale_that_is_not_positive_is_refused(scale):
-    with pytest.raises(ValueError, match="expected a positive number"):
-        GaussianError(scale)
+def test_a_copy_of_a_likelihood_is_equal():
+    """A copy of `jax.nn.sigmoid`, which is compiled, would not equal it."""
+    assert copy.deepcopy(bernoulli) == bernoulli
+
+
+def test_an_error_that_draws_needs_no_sampler():
+    samples = Likelihood(GaussianError(0.01)).sample(jnp.full(1000, 5.0), key=jax.random.key(0))
+    assert jnp.std(samples) == pytest.approx(0.01, rel=0.1)
+
+
+def test_a_sampler_of_ones_own_comes_first():
+    likelihood = Likelihood(GaussianError(), sampler=lambda prediction, *, key: 2 * prediction)
+    assert likelihood.sample(jnp.ones(2), key=jax.random.key(0)).tolist() == [2, 2]
+
+
+def test_a_likelihood_without_a_sampler_says_so():
+    with pytest.raises(ValueError, match="has no sampler; build it with Likelihood"):
+        Likelihood(squared_error).sample(jnp.zeros(2), key=jax.random.key(0))

@@ -1,0 +1,85 @@
+"""Densities of a standardised difference: the target's distance from its location, in scales."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+SMALLEST, LARGEST = 2.0**-63, 2.0**63  # the squares and their inverses are float32 numbers
+
+
+def saturated(x: Array) -> Array:
+    """`x` with its infinities replaced by the largest finite number of its dtype.
+
+    A slope that is infinite would turn a cotangent of 0, such as a mask's, into NaN.
+    """
+    largest = jnp.finfo(x.dtype).max
+    return jnp.clip(x, -largest, largest)
+
+
+class LocationScaleError:
+    """Negative log-density of z = (target − prediction)/scale, elementwise, in nats.
+
+    e = energy(z) + log_normaliser
+
+    The prediction is the location, so the likelihood's link is the identity. A subclass is a frozen
+    dataclass with a field `scale` that defines the energy, its slope, the normaliser and how a
+    number is drawn where the location is 0 and the scale 1. The derivative by the prediction is
+    −slope(z)/scale; where float32 overflows it is the largest finite number.
+    """
+
+    scale: float
+
+    def __post_init__(self):
+        check_positive("scale", self.scale)
+
+    def __call__(
+        self, prediction: Float[Array, "..."], target: Float[Array, "..."]
+    ) -> Float[Array, "..."]:
+        """The errors, of the same shape, in nats."""
+        return _negative_log_density(self, prediction, target)
+
+    def derivative(
+        self, prediction: Float[Array, "..."], target: Float[Array, "..."]
+    ) -> Float[Array, "..."]:
+        """The closed form of the derivative by the prediction, in nats per unit of the target."""
+        return -saturated(self._slope((target - prediction) / self.scale) / self.scale)
+
+    def draw(self, prediction: Float[Array, "..."], *, key: PRNGKeyArray) -> Float[Array, "..."]:
+        """Targets drawn about their locations, one for each number of the prediction."""
+        return prediction + self.scale * self._standard(key, prediction.shape, prediction.dtype)
+
+    def _energy(self, z: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} defines no _energy")
+
+    def _slope(self, z: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} defines no _slope")
+
+    def _log_normaliser(self) -> float:
+        raise NotImplementedError(f"{type(self).__name__} defines no _log_normaliser")
+
+    def _standard(self, key: PRNGKeyArray, shape: tuple[int, ...], dtype: jnp.dtype) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} defines no _standard")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise unless a hyperparameter is a positive number whose square float32 holds.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not SMALLEST <= value <= LARGEST:
+        raise ValueError(f"{name} is {value}, expected a positive number from 1.1e-19 to 9.2e18")
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _negative_log_density(error: LocationScaleError, prediction: Array, target: Array) -> Array:
+    return error._energy((target - prediction) / error.scale) + error._log_normaliser()
+
+
+@_negative_log_density.defjvp
+def _negative_log_density_jvp(error, primals, tangents):
+    (prediction, target), (dprediction, dtarget) = primals, tangents
+    value = _negative_log_density(error, prediction, target)
+    return value, error.derivative(prediction, target) * (dprediction - dtarget)

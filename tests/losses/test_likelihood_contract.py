@@ -1,0 +1,193 @@
+"""What holds for every likelihood: densities, means, samples, parameters and derivatives.
+
+A likelihood is added to the contract by one line in `LIKELIHOODS`: its name, and its support.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxae.losses import Likelihood, bernoulli, derivative_of, event_of, gaussian
+from jaxae.losses._gaussian import GaussianError, learned_gaussian
+from jaxae.losses._laplace import laplace
+from jaxae.losses._student_t import student_t
+
+
+class Support(NamedTuple):
+    """Where the targets of a likelihood are.
+
+    Args:
+        contains: whether numbers are targets.
+        quadrature: nodes, shape (Q, N), and weights, (Q, N), that integrate or sum over the
+            support, from the N means.
+    """
+
+    contains: Callable[[np.ndarray], np.ndarray]
+    quadrature: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def of_reals(mean):
+    """The double-exponential rule on either side of the mean, where a density may have a kink."""
+    u = np.linspace(-4.2, 4.2, 400)[:, None]
+    distance = np.exp(np.pi / 2 * np.sinh(u))
+    weight = distance * np.pi / 2 * np.cosh(u) * (u[1] - u[0]) + 0 * mean
+    return np.concatenate([mean - distance, mean + distance]), np.concatenate([weight, weight])
+
+
+def of_levels(levels):
+    """The sum over these numbers."""
+    levels = np.asarray(levels, float)
+
+    def quadrature(mean):
+        y = levels[:, None] + 0 * mean
+        return y, np.ones_like(y)
+
+    return Support(lambda y: np.isin(y, levels.astype(np.float32)), quadrature)
+
+
+def of_unit_interval(mean):
+    """Gauss and Legendre's rule on [0, 1]."""
+    x, weight = np.polynomial.legendre.leggauss(100)
+    return (x[:, None] + 1) / 2 + 0 * mean, weight[:, None] / 2 + 0 * mean
+
+
+REALS = Support(np.isfinite, of_reals)
+BINARY = of_levels([0, 1])
+COUNTS = of_levels(range(3000))
+UNIT_INTERVAL = Support(lambda y: (y >= 0) & (y <= 1), of_unit_interval)
+
+LIKELIHOODS = {
+    "bernoulli": (bernoulli, BINARY),
+    "gaussian": (gaussian, REALS),
+    "gaussian of another scale": (Likelihood(GaussianError(0.3)), REALS),
+    "laplace": (laplace, REALS),
+    "learned_gaussian": (learned_gaussian, REALS),
+    "student_t": (student_t, REALS),
+}
+every_likelihood = pytest.mark.parametrize(
+    ("likelihood", "support"), LIKELIHOODS.values(), ids=LIKELIHOODS
+)
+N, MANY = 3, 20_000
+
+
+def predictions(likelihood, rng, *shape):
+    """A model's output for targets of this shape."""
+    parameters = likelihood.parameters_per_element
+    axes = () if parameters == 1 else (parameters,)
+    return jnp.asarray(rng.normal(size=(*shape, *axes)), jnp.float32)
+
+
+def repeated(x, times):
+    return jnp.broadcast_to(x, (times, *x.shape))
+
+
+def integrals(likelihood, support, prediction, function):
+    """The integral of function(p, e) over the support, p the density and e the error: (N,)."""
+    with jax.enable_x64(True):
+        prediction = jnp.asarray(np.asarray(prediction), jnp.float64)
+        y, weight = support.quadrature(np.asarray(likelihood.link(prediction)))
+        e = jax.jit(likelihood.error)(repeated(prediction, len(y)), jnp.asarray(y))
+        e = np.asarray(e)
+    return np.sum(weight * function(np.exp(-e), e), axis=0)
+
+
+def drawn(likelihood, prediction):
+    """Many samples for each prediction, (MANY, N)."""
+    return likelihood.sample(repeated(prediction, MANY), key=jax.random.key(0))
+
+
+def assert_means(samples, expected):
+    """The samples' means are the expected ones within 5 of their standard errors."""
+    samples = np.asarray(samples, np.float64)
+    error = samples.std(0) / np.sqrt(len(samples))
+    assert (abs(samples.mean(0) - expected) < 5 * error).all()
+
+
+@every_likelihood
+def test_the_density_integrates_to_one(likelihood, support, rng):
+    total = integrals(likelihood, support, predictions(likelihood, rng, N), lambda p, e: p)
+    np.testing.assert_allclose(total, 1, rtol=1e-9)
+
+
+@every_likelihood
+def test_the_link_is_the_mean_of_many_samples(likelihood, support, rng):
+    prediction = predictions(likelihood, rng, N)
+    samples, mean = drawn(likelihood, prediction), likelihood.link(prediction)
+    assert mean.shape == (N,)
+    assert samples.shape == (MANY, N)
+    assert support.contains(np.asarray(samples)).all()
+    assert_means(samples, mean)
+
+
+@every_likelihood
+def test_samples_come_from_the_errors_density(likelihood, support, rng):
+    """Their mean error is the density's entropy, −∫ p log p."""
+    prediction = predictions(likelihood, rng, N)
+    entropy = integrals(likelihood, support, prediction, lambda p, e: np.where(p > 0, p * e, 0))
+    errors = likelihood.error(repeated(prediction, MANY), drawn(likelihood, prediction))
+    assert_means(errors, entropy)
+
+
+@every_likelihood
+@pytest.mark.parametrize("shape", [(), (N,)])
+def test_parameters_per_element_is_the_length_of_one_more_axis(likelihood, support, shape, rng):
+    prediction = predictions(likelihood, rng, *shape)
+    target = likelihood.sample(prediction, key=jax.random.key(0))
+    assert target.shape == likelihood.link(prediction).shape == shape
+    assert likelihood.error(prediction, target).shape == shape
+    assert event_of(likelihood.error).prediction == int(likelihood.parameters_per_element > 1)
+    assert target.dtype == prediction.dtype
+
+
+@every_likelihood
+def test_an_equal_one_built_again_is_equal(likelihood, support):
+    again = dataclasses.replace(likelihood, error=copy.deepcopy(likelihood.error))
+    assert again == likelihood
+    assert hash(again) == hash(likelihood)
+
+
+@every_likelihood
+def test_jit_and_vmap_change_nothing(likelihood, support, rng):
+    prediction = predictions(likelihood, rng, N)
+    keys = jax.random.split(jax.random.key(0), N)
+    draw = jax.jit(jax.vmap(lambda p, key: likelihood.sample(p, key=key)))
+    samples = draw(prediction, keys)
+    loop = [likelihood.sample(p, key=key) for p, key in zip(prediction, keys, strict=True)]
+    np.testing.assert_allclose(samples, loop, rtol=1e-5)
+    errors = likelihood.error(prediction, samples)
+    for transform in (jax.jit, jax.vmap):
+        got = transform(likelihood.error)(prediction, samples)
+        np.testing.assert_allclose(got, errors, rtol=1e-5, atol=1e-6)
+
+
+@every_likelihood
+def test_the_closed_form_is_the_gradient(likelihood, support, rng):
+    prediction = predictions(likelihood, rng, N)
+    target = likelihood.sample(prediction, key=jax.random.key(0))
+    derivative = derivative_of(likelihood.error)(prediction, target)
+    gradient = jax.vmap(jax.grad(likelihood.error))(prediction, target)
+    np.testing.assert_allclose(derivative, gradient, rtol=1e-5)
+
+
+@every_likelihood
+def test_the_first_two_derivatives_are_what_finite_differences_give(likelihood, support, rng):
+    prediction = predictions(likelihood, rng, N)
+    target = likelihood.sample(prediction, key=jax.random.key(0))
+    direction = rng.normal(size=prediction.shape)
+    with jax.enable_x64(True):
+        prediction, target = (jnp.asarray(np.asarray(x, np.float64)) for x in (prediction, target))
+        total = jax.jit(lambda p: likelihood.error(p, target).sum())
+        gradient = jax.jit(jax.grad(total))
+        step = 1e-5 * direction
+        slope = (total(prediction + step) - total(prediction - step)) / 2e-5
+        got = float(jnp.vdot(gradient(prediction), direction))
+        assert got == pytest.approx(float(slope), rel=1e-6)
+        curvature = (gradient(prediction + step) - gradient(prediction - step)) / 2e-5
+        _, got = jax.jvp(gradient, (prediction,), (direction,))
+        np.testing.assert_allclose(got, curvature, rtol=1e-6, atol=1e-8)
