@@ -1,0 +1,107 @@
+"""The Poisson distribution: the likelihood of counts whose variance is their mean."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxae.losses._error import closed_form, reads
+from jaxae.losses._likelihood import Likelihood
+from jaxae.losses._loss import Loss
+from jaxae.losses._special import exp_remainder, finite_exp, positive_log, stirling_error
+
+
+def _slope(log_rate: Array, target: Array) -> Array:
+    """The derivative by the log rate, rate − target, with its digits where both are close."""
+    near, ratio = _log_ratio(log_rate, target)
+    close = target * jnp.expm1(jnp.where(near, ratio, 0))
+    return jnp.where(near, close, finite_exp(log_rate) - target)
+
+
+@closed_form(_slope)
+@reads(jnp.exp)
+def poisson_error(
+    log_rate: Float[Array, "..."], target: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """Negative log-likelihood of a Poisson distribution from its log rate, elementwise, in nats.
+
+    e = exp(r) − yr + log Γ(y + 1) = y(exp u − 1 − u) + (log Γ(y + 1) − y log y + y), u = r − log y
+
+    The second form is a sum of non-negative parts, so no digits cancel near the mode. The constant
+    log y! is included, so that the values are those of a density: torch's `PoissonNLLLoss` omits
+    it (or takes Stirling's approximation, 0 up to y = 1) and so does Keras' `Poisson`, whose first
+    argument is the rate. The derivative by the log rate is exp(r) − y.
+
+    Args:
+        log_rate: r, of any shape; the rate, which is the mean, is exp(r).
+        target: y ≥ 0, of the same shape, a count; it need not be an integer.
+
+    Returns:
+        The errors, of the same shape, in nats.
+
+    Example:
+        >>> poisson_error(jnp.log(jnp.array([2.0, 2.0])), jnp.array([0.0, 2.0])).round(4)
+        Array([2.    , 1.3069], dtype=float32)
+
+    References:
+        Loader, Fast and accurate computation of binomial probabilities, 2000: the second form
+        torch.nn.PoissonNLLLoss,
+        https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html
+        keras.losses.Poisson, https://keras.io/api/losses/probabilistic_losses/#poisson-class
+    """
+    return _deviance(log_rate, target) + poisson_minimum(target)
+
+
+@jax.custom_jvp
+def _deviance(r: Array, y: Array) -> Array:
+    near, ratio = _log_ratio(r, y)
+    close = y * exp_remainder(jnp.where(near, ratio, 0))
+    # Bounded, so that it is not infinite where exp(r) is; beyond 100 the exponential is all.
+    linear = jnp.minimum(y * (1 + jnp.minimum(ratio, 100)), jnp.finfo(r.dtype).max)
+    return jnp.where(near, close, jnp.exp(r) - linear)
+
+
+@_deviance.defjvp
+def _deviance_jvp(primals, tangents):
+    (r, y), (dr, dy) = primals, tangents
+    _, ratio = _log_ratio(r, y)
+    return _deviance(r, y), _slope(r, y) * dr - ratio * dy
+
+
+def poisson_minimum(y: Array) -> Array:
+    """The smallest error of a target, log Γ(y + 1) − y log y + y, at the rate y; 0 at y = 0."""
+    positive = y > 0
+    y = jnp.where(positive, y, 1)
+    log_y = jnp.log(y)
+    minimum = stirling_error(y, log_y) + 0.5 * (log_y + math.log(2 * math.pi))
+    return jnp.where(positive, minimum, 0)
+
+
+def _log_ratio(r: Array, y: Array) -> tuple[Array, Array]:
+    """Whether exp(r) is within a factor of e of y, and r − log y, which is finite at y = 0."""
+    high, low = positive_log(jnp.where(y > 0, y, jnp.finfo(y.dtype).tiny))
+    ratio = (r - high) - low
+    return (abs(ratio) < 1) & (y > 0), ratio
+
+
+def _draw(log_rate: Array, *, key: PRNGKeyArray) -> Array:
+    return jax.random.poisson(key, jnp.exp(log_rate)).astype(log_rate.dtype)
+
+
+poisson = Likelihood(poisson_error, jnp.exp, sampler=_draw)
+
+poisson_nll = Loss(poisson_error, unit="sample").documented(
+    "poisson_nll",
+    """Negative log-likelihood of counts under a Poisson distribution, nats per sample: Σ e / N.
+
+    The predictions are log rates. The constant log y! is included. Its gradient is (exp(R) − Y)/N.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(poisson_nll(jnp.log(jnp.array([[2.0, 2.0]])), jnp.array([[0.0, 2.0]])).round(4))
+        3.3069
+    """,
+)
+
+__test__ = {poisson_nll.name: poisson_nll.__doc__}

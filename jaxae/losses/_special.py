@@ -1,0 +1,95 @@
+"""What likelihoods of counts are computed from without losing digits.
+
+Loader, Fast and accurate computation of binomial probabilities, 2000, writes the densities of
+counts as a deviance, which is 0 at the mode, and the error of Stirling's formula, which is small:
+no large logarithms of factorials are subtracted from one another.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
+# Bₙ / n(n − 1) and −Bₙ / n for n = 2, 4, …: Stirling's series of log Γ, and of its derivative.
+_STIRLING = tuple(b / (n * (n - 1)) for n, b in zip(range(2, 18, 2), _BERNOULLI, strict=True))
+_STIRLING_SLOPE = tuple(-(2 * n + 1) * c for n, c in enumerate(_STIRLING))
+# log 2 in two parts, of which the first has so few bits that its product with an exponent is exact.
+_LOG2_HIGH, _LOG2_LOW = 0.693359375, -2.12194440054690583e-4
+
+
+def polynomial(coefficients: Sequence[float], x: Array) -> Array:
+    """Σ coefficients[n]·xⁿ."""
+    return functools.reduce(lambda total, c: total * x + c, coefficients[::-1], jnp.zeros_like(x))
+
+
+def exp_remainder(x: Array) -> Array:
+    """exp(x) − 1 − x for |x| ≤ 1, with all its digits."""
+    terms = 18 if x.dtype == jnp.float64 else 10
+    return x * x * polynomial([1 / math.factorial(n + 2) for n in range(terms)], x)
+
+
+def finite_exp(x: Array) -> Array:
+    """The exponential of x, or about the largest finite number where it overflows."""
+    info = jnp.finfo(x.dtype)
+    return jnp.exp(jnp.minimum(x, math.log(float(info.max)) * (1 - float(info.eps))))
+
+
+def positive_log(x: Array) -> tuple[Array, Array]:
+    """The logarithm of x > 0 as a sum of two parts, which rounds like a number below ½."""
+    mantissa, exponent = jnp.frexp(jax.lax.stop_gradient(x))
+    low = mantissa < math.sqrt(0.5)
+    exponent = exponent.astype(x.dtype) - low.astype(x.dtype)
+    log_mantissa = _log(jnp.where(low, 2 * mantissa, mantissa), x)
+    return exponent * _LOG2_HIGH, exponent * _LOG2_LOW + log_mantissa
+
+
+@jax.custom_jvp
+def _log(mantissa: Array, x: Array) -> Array:
+    del x
+    return jnp.log(mantissa)
+
+
+@_log.defjvp
+def _log_jvp(primals, tangents):
+    return _log(*primals), tangents[1] / primals[1]
+
+
+def stirling_error(x: Array, log_x: Array) -> Array:
+    """The error of Stirling's formula, log Γ(x + 1) − (x + ½) log x + x − ½ log 2π, for x ≥ 0.
+
+    It falls from ∞ at 0 like −½ log x, and to 0 at ∞ like 1/(12x). The logarithm is an argument of
+    its own, since it may be finite where x underflows to 0.
+    """
+    small, low, z, shift = _shifted(x)
+    product = functools.reduce(jnp.multiply, [z / (low + n) for n in range(1, shift)])
+    log_ratio = jnp.log(z) - jnp.where(small, log_x, 0)
+    recurrence = jnp.log(product) - shift + (low + 0.5) * log_ratio
+    return _series(_STIRLING, z) + jnp.where(small, recurrence, 0)
+
+
+def stirling_slope(x: Array, log_x: Array) -> Array:
+    """Its derivative times x, x (digamma(x) − log x) + ½, which rises from −½ at 0 to 0 at ∞."""
+    small, low, z, shift = _shifted(x)
+    log_ratio = jnp.log(z) - jnp.where(small, log_x, 0)
+    harmonic = sum(1 / (low + n) for n in range(1, shift))
+    tail = _series(_STIRLING_SLOPE, z)
+    recurrence = low * (log_ratio - harmonic + (tail - 0.5) / z) - 0.5
+    return jnp.where(small, recurrence, tail)
+
+
+def _shifted(x: Array) -> tuple[Array, Array, Array, int]:
+    """Whether x is too small for Stirling's series; x there, else 1; and x moved to where not."""
+    shift = 9 if x.dtype == jnp.float64 else 3
+    small = x < shift
+    low = jnp.where(small, x, 1)
+    return small, low, jnp.where(small, low + shift, x), shift
+
+
+def _series(coefficients: Sequence[float], z: Array) -> Array:
+    terms = len(coefficients) if z.dtype == jnp.float64 else 5
+    inverse = 1 / z
+    return inverse * polynomial(coefficients[:terms], inverse * inverse)
