@@ -146,9 +146,9 @@ def test_weighted_extremes_are_finite_to_second_order(z, y):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"pos_weight": 0}, "pos_weight is 0, expected a positive number"),
+        ({"pos_weight": 0.0}, r"pos_weight is 0\.0, expected a positive number"),
         ({"pos_weight": float("nan")}, "expected a positive number"),
-        ({"label_smoothing": 1.1}, "label_smoothing is 1.1, expected a number between 0 and 1"),
+        ({"label_smoothing": 1.1}, r"label_smoothing is 1\.1, expected a number between 0 and 1"),
         ({"label_smoothing": -0.1}, "expected a number between 0 and 1"),
     ],
 )

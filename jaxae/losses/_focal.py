@@ -1,0 +1,133 @@
+"""Focal loss: binary cross-entropy that turns away from what is already right."""
+
+import dataclasses
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxae.losses._error import from_logits
+from jaxae.losses._loss import Loss
+
+
+@from_logits
+@dataclasses.dataclass(frozen=True)
+class FocalError:
+    """Binary focal error from logits, elementwise, in nats.
+
+    e = −y a₁ (1 − p)^γ log p − (1 − y) a₀ p^γ log(1 − p), p = σ(z)
+
+    A sum of non-negative parts; it and its derivatives are finite at all logits. With γ = 0 and no
+    weights it is `binary_cross_entropy`. For targets of 0 and 1 it is the focal loss of optax,
+    torchvision and Keras. For targets between they take one factor, (y(1 − p) + (1 − y)p)^γ, for
+    both parts; here each class has its own.
+
+    Its derivative is (1 − y) a₀ p^γ [p − γ(1 − p) log(1 − p)] − y a₁ (1 − p)^γ [1 − p − γp log p].
+
+    Args:
+        gamma: γ ≥ 0, how much less counts what is nearly right.
+        alpha: a₁ in [0, 1], the weight of the positive class; a₀ = 1 − a₁ is that of the negative.
+            None for no weights, a₁ = a₀ = 1.
+
+    Raises:
+        ValueError: a negative or infinite gamma, an alpha outside [0, 1].
+
+    Example:
+        >>> z, y = jnp.array([1.0, 0.0, -3.0]), jnp.ones(3)
+        >>> print(FocalError()(z, y).round(4))
+        [0.0227 0.1733 2.7663]
+
+    References:
+        Lin et al., Focal loss for dense object detection, ICCV 2017, equations 4 and 5,
+        https://arxiv.org/abs/1708.02002
+    """
+
+    gamma: float = 2.0
+    alpha: float | None = None
+
+    def __post_init__(self):
+        if not 0 <= self.gamma < math.inf:
+            raise ValueError(f"gamma is {self.gamma}, expected a number that is not negative")
+        if self.alpha is not None and not 0 <= self.alpha <= 1:
+            raise ValueError(f"alpha is {self.alpha}, expected None or a number between 0 and 1")
+
+    def __call__(
+        self, logits: Float[Array, "..."], target: Float[Array, "..."]
+    ) -> Float[Array, "..."]:
+        return _focal(self.gamma, logits, *self._weights(target))
+
+    def derivative(self, logits: Array, target: Array) -> Array:
+        """The derivative by the logits."""
+        return _slope(self.gamma, logits, *self._weights(target))
+
+    def _weights(self, target: Array) -> tuple[Array, Array]:
+        if self.alpha is None:
+            return target, 1 - target
+        return self.alpha * target, (1 - self.alpha) * (1 - target)
+
+
+def _power(gamma: float, base: Array, log: Array) -> Array:
+    # A few multiplications are faster than exp(γ log).
+    if gamma <= 8 and gamma == int(gamma):
+        return jax.lax.integer_pow(base, int(gamma))
+    return jnp.exp(gamma * log)
+
+
+def _sides(z: Array, positive: Array, negative: Array) -> tuple[Array, Array]:
+    """The weights of the class that p speaks against, and of the one that it speaks for."""
+    return jnp.where(z < 0, positive, negative), jnp.where(z < 0, negative, positive)
+
+
+def _value(gamma: float, z: Array, positive: Array, negative: Array) -> Array:
+    against, favoured = _sides(z, positive, negative)
+    odds = jnp.exp(-abs(z))
+    rest = jnp.log1p(odds)
+    parts = abs(z) * against + (against + favoured * _power(gamma, odds, -abs(z))) * rest
+    return _power(gamma, 1 / (1 + odds), -rest) * parts
+
+
+def _slope(gamma: float, z: Array, positive: Array, negative: Array) -> Array:
+    against, favoured = _sides(z, positive, negative)
+    odds = jnp.exp(-abs(z))
+    rest, larger = jnp.log1p(odds), 1 / (1 + odds)
+    smaller = odds * larger
+    rises = against * (larger + gamma * (smaller * (abs(z) + rest)))
+    falls = favoured * _power(gamma, odds, -abs(z)) * (smaller + gamma * (larger * rest))
+    power = _power(gamma, larger, -rest)
+    return jnp.where(z < 0, -power, power) * (rises - falls)
+
+
+_focal = functools.partial(jax.custom_jvp, nondiff_argnums=(0,))(_value)
+
+
+@_focal.defjvp
+def _focal_jvp(gamma, primals, tangents):
+    z, *weights = primals
+    dz, *dweights = tangents
+    # The error is linear in the weights of its two parts.
+    slope = _slope(gamma, z, *weights)
+    return _value(gamma, z, *weights), slope * dz + _value(gamma, z, *dweights)
+
+
+focal = Loss(FocalError()).documented(
+    "focal",
+    """Mean focal loss from logits over all numbers, of γ = 2 without weights: Σ e / (N·C).
+
+    e = −y (1 − p)² log p − (1 − y) p² log(1 − p), in nats; the predictions are logits, p = σ(z).
+    Lin et al. divide the sum by the number of positives instead. For another γ or weights of the
+    classes write `Loss(FocalError(gamma=…, alpha=…))`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(focal(jnp.array([[0.0, -3.0]]), jnp.array([[1.0, 1.0]])).round(4))
+        1.4698
+
+    References:
+        Lin et al., Focal loss for dense object detection, ICCV 2017, equation 4 and section 4.1,
+        https://arxiv.org/abs/1708.02002
+    """,
+)
+
+__test__ = {focal.name: focal.__doc__}
