@@ -1,7 +1,5 @@
 """The Poisson distribution: the likelihood of counts whose variance is their mean."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -9,12 +7,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxae.losses._error import closed_form, reads
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
-from jaxae.losses._special import exp_remainder, finite_exp, positive_log, stirling_error
+from jaxae.losses._special import exp_remainder, finite_exp, log_ratio, smallest_poisson_error
 
 
 def _slope(log_rate: Array, target: Array) -> Array:
     """The derivative by the log rate, rate − target, with its digits where both are close."""
-    near, ratio = _log_ratio(log_rate, target)
+    near, ratio, _ = log_ratio(log_rate, target)
     close = target * jnp.expm1(jnp.where(near, ratio, 0))
     return jnp.where(near, close, finite_exp(log_rate) - target)
 
@@ -50,12 +48,12 @@ def poisson_error(
         https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html
         keras.losses.Poisson, https://keras.io/api/losses/probabilistic_losses/#poisson-class
     """
-    return _deviance(log_rate, target) + poisson_minimum(target)
+    return _deviance(log_rate, target) + smallest_poisson_error(target)
 
 
 @jax.custom_jvp
 def _deviance(r: Array, y: Array) -> Array:
-    near, ratio = _log_ratio(r, y)
+    near, ratio, _ = log_ratio(r, y)
     close = y * exp_remainder(jnp.where(near, ratio, 0))
     # Bounded, so that it is not infinite where exp(r) is; beyond 100 the exponential is all.
     linear = jnp.minimum(y * (1 + jnp.minimum(ratio, 100)), jnp.finfo(r.dtype).max)
@@ -65,24 +63,8 @@ def _deviance(r: Array, y: Array) -> Array:
 @_deviance.defjvp
 def _deviance_jvp(primals, tangents):
     (r, y), (dr, dy) = primals, tangents
-    _, ratio = _log_ratio(r, y)
+    _, ratio, _ = log_ratio(r, y)
     return _deviance(r, y), _slope(r, y) * dr - ratio * dy
-
-
-def poisson_minimum(y: Array) -> Array:
-    """The smallest error of a target, log Γ(y + 1) − y log y + y, at the rate y; 0 at y = 0."""
-    positive = y > 0
-    y = jnp.where(positive, y, 1)
-    log_y = jnp.log(y)
-    minimum = stirling_error(y, log_y) + 0.5 * (log_y + math.log(2 * math.pi))
-    return jnp.where(positive, minimum, 0)
-
-
-def _log_ratio(r: Array, y: Array) -> tuple[Array, Array]:
-    """Whether exp(r) is within a factor of e of y, and r − log y, which is finite at y = 0."""
-    high, low = positive_log(jnp.where(y > 0, y, jnp.finfo(y.dtype).tiny))
-    ratio = (r - high) - low
-    return (abs(ratio) < 1) & (y > 0), ratio
 
 
 def _draw(log_rate: Array, *, key: PRNGKeyArray) -> Array:

@@ -38,24 +38,40 @@ def finite_exp(x: Array) -> Array:
     return jnp.exp(jnp.minimum(x, math.log(float(info.max)) * (1 - float(info.eps))))
 
 
-def positive_log(x: Array) -> tuple[Array, Array]:
-    """The logarithm of x > 0 as a sum of two parts, which rounds like a number below ½."""
-    mantissa, exponent = jnp.frexp(jax.lax.stop_gradient(x))
+def log_ratio(log_rate: Array, y: Array) -> tuple[Array, Array, Array]:
+    """How a rate compares with a count: whether within a factor of e, r − log y, and log y.
+
+    The logarithms are finite at y = 0. The difference rounds like a logarithm below ½.
+    """
+    y = jnp.maximum(y, jnp.finfo(y.dtype).tiny)
+    mantissa, exponent = jnp.frexp(jax.lax.stop_gradient(y))
     low = mantissa < math.sqrt(0.5)
-    exponent = exponent.astype(x.dtype) - low.astype(x.dtype)
-    log_mantissa = _log(jnp.where(low, 2 * mantissa, mantissa), x)
-    return exponent * _LOG2_HIGH, exponent * _LOG2_LOW + log_mantissa
+    exponent = exponent.astype(y.dtype) - low.astype(y.dtype)
+    log_high = exponent * _LOG2_HIGH
+    log_low = exponent * _LOG2_LOW + _log(jnp.where(low, 2 * mantissa, mantissa), y)
+    ratio = (log_rate - log_high) - log_low
+    return (abs(ratio) < 1) & (y > jnp.finfo(y.dtype).tiny), ratio, log_high + log_low
 
 
 @jax.custom_jvp
-def _log(mantissa: Array, x: Array) -> Array:
-    del x
+def _log(mantissa: Array, y: Array) -> Array:
+    """The logarithm of y's mantissa, which changes with y as that of y does."""
+    del y
     return jnp.log(mantissa)
 
 
 @_log.defjvp
 def _log_jvp(primals, tangents):
     return _log(*primals), tangents[1] / primals[1]
+
+
+def smallest_poisson_error(y: Array) -> Array:
+    """The error of a count at the rate y, log Γ(y + 1) − y log y + y; 0 at y = 0."""
+    positive = y > 0
+    y = jnp.where(positive, y, 1)
+    log_y = jnp.log(y)
+    smallest = stirling_error(y, log_y) + 0.5 * (log_y + math.log(2 * math.pi))
+    return jnp.where(positive, smallest, 0)
 
 
 def stirling_error(x: Array, log_x: Array) -> Array:
