@@ -77,6 +77,7 @@ from jaxae.losses.conventions._libraries import (
     TORCH_MEAN as TORCH_MEAN,
     TORCH_NONE as TORCH_NONE,
     TORCH_SUM as TORCH_SUM,
+    TORCH_WEIGHTED_MEAN as TORCH_WEIGHTED_MEAN,
     mean_of_means as mean_of_means,
     table as table,
 )

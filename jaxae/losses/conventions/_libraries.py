@@ -44,7 +44,7 @@ KERAS_3_WEIGHTED = Convention(
 )
 TORCH_MEAN = Convention(
     "TORCH_MEAN",
-    "Σwℓ/numel: weight and pos_weight are not in the denominator",
+    "Σwℓ/numel: weight and pos_weight of BCE, weight of huber_loss are not in the denominator",
     f'{_TORCH}, reduction="mean"',
     count="all",
 )
@@ -58,6 +58,11 @@ TORCH_BATCHMEAN = Convention(
     f'{_TORCH}, KLDivLoss, reduction="batchmean"',
     unit="sample",
     count="all",
+)
+TORCH_WEIGHTED_MEAN = Convention(
+    "TORCH_WEIGHTED_MEAN",
+    "Σmwℓ/Σmw: weight of mse_loss and l1_loss, class weights and ignore_index of cross_entropy",
+    'torch 2.13.0, torch/nn/functional.py, mse_loss, l1_loss, cross_entropy, reduction="mean"',
 )
 PYTHAE_AE = Convention(
     "PYTHAE_AE",
@@ -136,6 +141,7 @@ CONVENTIONS: Mapping[str, Convention] = {
         TORCH_SUM,
         TORCH_NONE,
         TORCH_BATCHMEAN,
+        TORCH_WEIGHTED_MEAN,
         PYTHAE_AE,
         PYTHAE_VAE,
         SAELENS,
