@@ -59,12 +59,13 @@ class StudentTError(LocationScaleError):
         return (self.degrees_of_freedom + 1) * folded
 
     def _slope(self, z: Array) -> Array:
-        # t/(1 + t²) is the same function of 1/t.
-        root = math.sqrt(self.degrees_of_freedom)
-        t = saturated(z / root)
-        inverse = 1 / jnp.maximum(abs(t), 1)
-        smaller = t * inverse * inverse
-        return (root + 1 / root) * (smaller / (1 + smaller * smaller))
+        # t/(1 + t²) is the same function of 1/t. Written with other constants than the energy: XLA
+        # on CPU would store those that both share as arrays.
+        ν, root = self.degrees_of_freedom, math.sqrt(self.degrees_of_freedom)
+        z = saturated(z)
+        larger = jnp.maximum(abs(z), root)
+        smaller = z * (root / larger) / larger
+        return smaller / (root / (ν + 1) + root / (ν + 1) * (smaller * smaller))
 
     def _log_normaliser(self) -> float:
         half = 0.5 * self.degrees_of_freedom
@@ -88,7 +89,7 @@ student_t_nll = Loss(StudentTError(), unit="sample").documented(
     """Negative log-likelihood of Student's t, 4 degrees of freedom, scale 1, in nats per sample.
 
     The value is Σ e / N, and the gradient 5(A − Y)/(4 + (A − Y)²)/N: outliers pull little.
-    `Loss(StudentTError(10, scale=0.1), unit="sample")` has other degrees of freedom and scale.
+    `Loss(StudentTError(10.0, scale=0.1), unit="sample")` has other degrees of freedom and scale.
 
     Example:
         >>> import jax.numpy as jnp
