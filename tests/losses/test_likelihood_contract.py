@@ -16,6 +16,8 @@ import pytest
 from jaxae.losses import Likelihood, bernoulli, derivative_of, event_of, gaussian
 from jaxae.losses._gaussian import GaussianError, learned_gaussian
 from jaxae.losses._laplace import laplace
+from jaxae.losses._negative_binomial import negative_binomial
+from jaxae.losses._poisson import poisson
 from jaxae.losses._student_t import student_t
 
 
@@ -68,6 +70,8 @@ LIKELIHOODS = {
     "gaussian of another scale": (Likelihood(GaussianError(0.3)), REALS),
     "laplace": (laplace, REALS),
     "learned_gaussian": (learned_gaussian, REALS),
+    "negative_binomial": (negative_binomial, COUNTS),
+    "poisson": (poisson, COUNTS),
     "student_t": (student_t, REALS),
 }
 every_likelihood = pytest.mark.parametrize(
