@@ -1,11 +1,14 @@
 """Errors between real numbers, and the losses made of them."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.losses._error import closed_form
 from jaxae.losses._loss import Loss
 
 
+@closed_form(lambda prediction, target: 2 * (prediction - target))
 def squared_error(
     prediction: Float[Array, "..."], target: Float[Array, "..."]
 ) -> Float[Array, "..."]:
@@ -29,6 +32,7 @@ def squared_error(
     return difference * difference
 
 
+@closed_form(lambda prediction, target: jnp.sign(prediction - target))
 def absolute_error(
     prediction: Float[Array, "..."], target: Float[Array, "..."]
 ) -> Float[Array, "..."]:
@@ -48,9 +52,19 @@ def absolute_error(
         >>> absolute_error(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 4.0, 0.0])).tolist()
         [0.0, 2.0, 3.0]
     """
-    difference = prediction - target
-    # Not abs, whose derivative at 0 is 1 in JAX.
-    return difference * jnp.sign(difference)
+    return absolute(prediction - target)
+
+
+@jax.custom_jvp
+def absolute(x: Array) -> Array:
+    """|x|, whose derivative is sign(x): 0 at 0, where that of `abs` is 1 in JAX."""
+    return abs(x)
+
+
+@absolute.defjvp
+def _absolute_jvp(primals, tangents):
+    (x,), (tangent,) = primals, tangents
+    return absolute(x), jnp.sign(x) * tangent
 
 
 mse = Loss(squared_error).documented(

@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxae.losses import mae, mse, sse, sse_per_sample
+from jaxae.losses import (
+    absolute_error,
+    derivative_of,
+    mae,
+    mse,
+    squared_error,
+    sse,
+    sse_per_sample,
+)
 
 # Predicted and true price and rooms of two houses.
 PREDICTED, TRUE = [[300_000, 3], [500_000, 4]], [[350_000, 4], [450_000, 3]]
@@ -77,3 +85,30 @@ def test_a_mean_does_not_double_with_the_batch_and_a_sum_does(rng):
 
 def test_absolute_error_has_no_gradient_where_it_is_zero():
     assert jax.grad(mae)(jnp.ones((1, 2)), jnp.ones((1, 2))).tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize("error", [squared_error, absolute_error])
+def test_errors_and_derivatives_are_right_to_two_ulp(error, rng, ulp):
+    p = np.concatenate([rng.uniform(-100, 100, 900), rng.normal(0, 1e-3, 50), [0, 1e-20]])
+    p, y = (jnp.asarray(x.ravel(), jnp.float32) for x in np.meshgrid(p, [0, 1, 0.5, rng.random()]))
+    d = np.asarray(p, np.float64) - np.asarray(y, np.float64)
+    value, slope = {squared_error: (d**2, 2 * d), absolute_error: (abs(d), np.sign(d))}[error]
+    got, gradient = jax.jit(jax.vmap(jax.value_and_grad(error)))(p, y)
+    assert ulp(got, value) <= 2
+    assert ulp(jax.jit(error)(p, y), value) <= 2
+    assert ulp(gradient, slope) <= 1
+    assert derivative_of(error)(p, y).tolist() == gradient.tolist()
+
+
+@pytest.mark.parametrize("extreme", [1e30, -1e30, 1e4, 1e-40])
+def test_extreme_numbers_keep_a_finite_gradient(extreme):
+    p, y = jnp.float32(extreme), jnp.float32(0)
+    value, gradient = jax.value_and_grad(squared_error)(p, y)
+    assert value == pytest.approx(np.inf if abs(extreme) == 1e30 else extreme**2, rel=1e-6)
+    assert gradient == pytest.approx(2 * extreme, rel=1e-6, abs=1e-37)
+    assert absolute_error(p, y) == pytest.approx(abs(extreme), rel=1e-6, abs=1e-37)
+
+
+def test_absolute_error_has_no_curvature():
+    second = jax.vmap(jax.grad(jax.grad(absolute_error)))
+    assert second(jnp.array([-1.0, 0.0, 2.0]), jnp.zeros(3)).tolist() == [0, 0, 0]

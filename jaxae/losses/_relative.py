@@ -1,0 +1,154 @@
+"""Errors that compare a prediction with the size of its target: logarithms and percentages."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxae.losses._error import closed_form
+from jaxae.losses._loss import Loss
+from jaxae.losses._regression import absolute
+
+
+def _log_slope(prediction: Array, target: Array) -> Array:
+    p, y = jnp.maximum(prediction, 0), jnp.maximum(target, 0)
+    return jnp.where(prediction < 0, 0, 2 * _log_ratio(p, y) / (1 + p))
+
+
+@closed_form(_log_slope)
+def squared_log_error(
+    prediction: Float[Array, "..."], target: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """Squared logarithmic error, elementwise, of numbers that are not negative.
+
+    e = (log(1 + p) − log(1 + y))² = log(1 + |p − y|/(1 + min(p, y)))²
+
+    Negative numbers count as 0, as in Keras; where the prediction is negative the derivative is 0,
+    elsewhere it is 2(log(1 + p) − log(1 + y))/(1 + p). The second form keeps its digits where both
+    are nearly equal.
+
+    Args:
+        prediction: p ≥ 0, of any shape.
+        target: y ≥ 0, of the same shape.
+
+    Returns:
+        The errors, of the same shape; they have no unit.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> p, y = jnp.array([jnp.e - 1, -5.0, 7.0]), jnp.array([0.0, -1.0, 7.0])
+        >>> print(squared_log_error(p, y).round(4))
+        [1. 0. 0.]
+
+    References:
+        keras.losses.MeanSquaredLogarithmicError, https://keras.io/api/losses/regression_losses/
+    """
+    return _squared_log(prediction, target)
+
+
+@jax.custom_jvp
+def _squared_log(p: Array, y: Array) -> Array:
+    size = _log_ratio_size(jnp.maximum(p, 0), jnp.maximum(y, 0))
+    return size * size
+
+
+@_squared_log.defjvp
+def _squared_log_jvp(primals, tangents):
+    (p, y), (dp, dy) = primals, tangents
+    return _squared_log(p, y), _log_slope(p, y) * dp + _log_slope(y, p) * dy
+
+
+@jax.custom_jvp
+def _log_ratio(p: Array, y: Array) -> Array:
+    """Log(1 + p) − log(1 + y) for p, y ≥ 0."""
+    size = _log_ratio_size(p, y)
+    return jnp.where(p < y, -size, size)
+
+
+@_log_ratio.defjvp
+def _log_ratio_jvp(primals, tangents):
+    (p, y), (dp, dy) = primals, tangents
+    return _log_ratio(p, y), dp / (1 + p) - dy / (1 + y)
+
+
+def _log_ratio_size(p: Array, y: Array) -> Array:
+    return jnp.log1p(abs(p - y) / (1 + jnp.minimum(p, y)))
+
+
+@dataclasses.dataclass(frozen=True)
+class AbsolutePercentageError:
+    """Absolute error in percent of the target, elementwise.
+
+    e = 100 |y − p| / max(|y|, ε)
+
+    In percent, as in Keras; scikit-learn's is a fraction. A target of 0 counts as ε, so that a
+    small error there is a huge percentage: 1e9 for each unit with Keras's ε. Its derivative is
+    100 sign(p − y)/max(|y|, ε), and 0 where both are equal.
+
+    Args:
+        epsilon: ε > 0, the smallest size of a target, in the target's unit.
+
+    Raises:
+        ValueError: an epsilon below 1e-30.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> error = AbsolutePercentageError(epsilon=0.1)
+        >>> error(jnp.array([3.0, 1.0, 2.0]), jnp.array([4.0, -2.0, 2.0])).tolist()
+        [25.0, 150.0, 0.0]
+
+    References:
+        keras.losses.MeanAbsolutePercentageError, https://keras.io/api/losses/regression_losses/
+    """
+
+    epsilon: float = 1e-7
+
+    def __post_init__(self):
+        # Below it, 100/ε overflows float32.
+        if not self.epsilon >= 1e-30:
+            raise ValueError(f"epsilon is {self.epsilon}, expected at least 1e-30")
+
+    def __call__(
+        self, prediction: Float[Array, "..."], target: Float[Array, "..."]
+    ) -> Float[Array, "..."]:
+        return 100 * absolute((prediction - target) / self._size(target))
+
+    def derivative(
+        self, prediction: Float[Array, "..."], target: Float[Array, "..."]
+    ) -> Float[Array, "..."]:
+        """100 sign(p − y)/max(|y|, ε)."""
+        return 100 * jnp.sign(prediction - target) / self._size(target)
+
+    def _size(self, target: Array) -> Array:
+        return jnp.maximum(abs(target), self.epsilon)
+
+
+msle = Loss(squared_log_error).documented(
+    "msle",
+    """Mean squared logarithmic error over all numbers: Σ (log(1 + A) − log(1 + Y))² / (N·C).
+
+    Negative numbers count as 0, with zero gradient.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(msle(jnp.array([[jnp.e - 1, -5.0]]), jnp.zeros((1, 2))).round(4))
+        0.5
+    """,
+)
+
+mape = Loss(AbsolutePercentageError()).documented(
+    "mape",
+    """Mean absolute error in percent of the targets: 100 Σ |A − Y| / max(|Y|, 1e-7) / (N·C).
+
+    Targets must not be near 0. For another smallest size write
+    `Loss(AbsolutePercentageError(epsilon=…))`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(mape(jnp.array([[3.0, 1.0]]), jnp.array([[4.0, -2.0]])))
+        87.5
+    """,
+)
+
+__test__ = {loss.name: loss.__doc__ for loss in (msle, mape)}
