@@ -1,0 +1,117 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from jaxae.losses import Loss, derivative_of
+from jaxae.losses._overlap import TverskyError, dice, tversky
+
+UNEVEN = TverskyError(0.3, 0.7, 0.5)
+HALVES = TverskyError()
+
+
+def index(p, y, alpha=0.5, beta=0.5, smoothing=0.0):
+    """(TP + s)/(TP + αFP + βFN + s) in float64."""
+    p, y = np.asarray(p, np.float64), np.asarray(y, np.float64)
+    shared = np.sum(p * y) + smoothing
+    return shared / (shared + alpha * np.sum(p * (1 - y)) + beta * np.sum((1 - p) * y))
+
+
+def test_is_one_minus_the_tversky_index_of_the_whole_sample(rng):
+    p, y = rng.random((2, 3, 4, 5)).astype(np.float32)
+    got = jax.jit(UNEVEN)(p, y)
+    assert got == pytest.approx(1 - index(p, y, 0.3, 0.7, 0.5), rel=1e-6)
+
+
+def test_dice_is_twice_the_overlap_over_both_sizes(rng):
+    P, Y = rng.random((2, 4, 6)).astype(np.float32)
+    each = 1 - 2 * np.sum(P * Y, 1) / (np.sum(P, 1) + np.sum(Y, 1))
+    np.testing.assert_allclose(dice.per_sample(P, Y), each, rtol=1e-5)
+    assert dice(P, Y) == pytest.approx(np.mean(each), rel=1e-5)
+    assert tversky(P, Y) == pytest.approx(
+        1 - np.mean([index(p, y, 0.3, 0.7) for p, y in zip(P, Y, strict=True)]), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("error", [HALVES, UNEVEN])
+def test_equal_sets_are_at_distance_zero(error, rng):
+    y = (rng.random((5, 4)) > 0.5).astype(np.float32)
+    value, gradient = jax.value_and_grad(error)(jnp.asarray(y), jnp.asarray(y))
+    assert value == 0
+    assert np.isfinite(gradient).all()
+
+
+def test_two_empty_sets_are_at_distance_zero_with_zero_gradient():
+    zeros = jnp.zeros(4)
+    value, gradient = jax.value_and_grad(HALVES, argnums=(0, 1))(zeros, zeros)
+    assert value == 0
+    assert (np.asarray(gradient) == 0).all()
+    assert (jax.hessian(HALVES)(zeros, zeros) == 0).all()
+
+
+def test_smoothing_tells_almost_empty_from_empty():
+    p, y = jnp.full(4, 1e-6), jnp.zeros(4)
+    assert HALVES(p, y) == 1
+    assert TverskyError(smoothing=1.0)(p, y) == pytest.approx(2e-6, rel=1e-5)
+
+
+def test_almost_equal_sets_keep_their_digits():
+    """1 − index is a multiple of 6e-8 in float32."""
+    y = jnp.array([1.0, 0.0, 1.0, 0.0])
+    assert HALVES(y + 1e-9 * (1 - y), y) == pytest.approx(2e-9 / 2 / 2, rel=1e-6)
+
+
+def test_the_closed_form_is_the_gradient(rng):
+    p, y = rng.random((2, 3, 4)).astype(np.float32)
+    with jax.enable_x64(True):
+        p, y = jnp.asarray(p, jnp.float64), jnp.asarray(y, jnp.float64)
+        plain = jax.jit(jax.grad(lambda p: 1 - index_in_jax(p, y)))(p)
+        np.testing.assert_allclose(derivative_of(UNEVEN)(p, y), plain, rtol=1e-12)
+        np.testing.assert_allclose(jax.grad(UNEVEN)(p, y), plain, rtol=1e-12)
+
+
+def index_in_jax(p, y):
+    shared = jnp.sum(p * y) + 0.5
+    return shared / (shared + 0.3 * jnp.sum(p * (1 - y)) + 0.7 * jnp.sum((1 - p) * y))
+
+
+def test_derivatives_agree_with_finite_differences_to_second_order(rng):
+    with jax.enable_x64(True):
+        p, y = rng.uniform(0.1, 0.9, (2, 5))
+        check_grads(jax.jit(UNEVEN), (p, y), order=2, modes=("fwd", "rev"))
+
+
+@pytest.mark.parametrize("number", [1e4, -1e4, 0.0, 1.0, 1e-40, 1e-38, 1e-30, 1e-10])
+def test_extremes_stay_finite(number):
+    gradient = jax.jit(jax.value_and_grad(HALVES))
+    p = np.float32([number, 0, 0])
+    for y in ([0, 0, 0], [1, 0, 0], [0, 1, 1], [number, 0, 0]):
+        value, slopes = gradient(p, np.float32(y))
+        assert np.isfinite(value)
+        assert np.isfinite(slopes).all()
+
+
+def test_a_mask_reaches_inside_a_sample(rng):
+    P, Y = rng.random((2, 4, 6)).astype(np.float32)
+    where = np.arange(6) < np.array([[3], [6], [0], [1]])
+    pairs = [(p[w], y[w]) for p, y, w in zip(P, Y, where, strict=True) if w.any()]
+    loss = Loss(UNEVEN)
+    value, gradient = jax.value_and_grad(loss)(np.where(where, P, np.nan), Y, where=where)
+    expected = np.mean([1 - index(p, y, 0.3, 0.7, 0.5) for p, y in pairs])
+    assert value == pytest.approx(expected, rel=1e-5)
+    assert (gradient[~where] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"alpha": -0.1}, "alpha is -0.1, expected 0 or more"),
+        ({"beta": float("nan")}, "beta is nan"),
+        ({"smoothing": -1.0}, "smoothing is -1.0"),
+        ({"alpha": 0.0, "beta": 0.0}, "both 0"),
+    ],
+)
+def test_bad_hyperparameters_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        TverskyError(**settings)
