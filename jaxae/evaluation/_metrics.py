@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
 
-from jaxae.losses import Loss, bce, bernoulli, mae, mse, sse, sse_per_sample
+from jaxae.losses import BaseLoss, bce, bernoulli, mae, mse, sse, sse_per_sample
 from jaxae.models import Autoencoder
 from jaxae.objectives import Batch, Objective, Statistics, batch_statistics, reconstruction
 
@@ -18,7 +18,7 @@ from jaxae.objectives import Batch, Objective, Statistics, batch_statistics, rec
 def evaluate(
     model: Autoencoder,
     X: ArrayLike,
-    losses: Mapping[str, Loss] | None = None,
+    losses: Mapping[str, BaseLoss] | None = None,
     *,
     batch_size: int = 1000,
 ) -> dict[str, float]:
@@ -61,10 +61,10 @@ def evaluate(
         for batch in _batches(X, min(batch_size, len(X)))
     )
     merged = functools.reduce(_add, pieces)
-    return {name: float(statistic.value) for name, statistic in merged.items()}
+    return {name: float(losses[name].finish(merged[name].value)) for name in losses}
 
 
-def _default_losses(model: Autoencoder) -> dict[str, Loss]:
+def _default_losses(model: Autoencoder) -> dict[str, BaseLoss]:
     losses = {"mse": mse, "mae": mae, "sse": sse, "sse_per_sample": sse_per_sample}
     return losses | ({"bce": bce} if model.likelihood == bernoulli else {})
 

@@ -47,13 +47,41 @@ the targets' entropy, not zero:
 0.693147
 """
 
+from jaxae.losses import conventions as conventions
 from jaxae.losses._base import BaseLoss as BaseLoss
 from jaxae.losses._bernoulli import (
+    BinaryCrossEntropy as BinaryCrossEntropy,
     bce as bce,
-    bce_from_probabilities as bce_from_probabilities,
     bernoulli as bernoulli,
+    bernoulli_nll as bernoulli_nll,
     binary_cross_entropy as binary_cross_entropy,
+)
+from jaxae.losses._bernoulli_probabilities import (
+    ClippedBinaryCrossEntropy as ClippedBinaryCrossEntropy,
+    bce_from_probabilities as bce_from_probabilities,
     binary_cross_entropy_from_probabilities as binary_cross_entropy_from_probabilities,
+)
+from jaxae.losses._continuous_bernoulli import (
+    continuous_bernoulli as continuous_bernoulli,
+    continuous_bernoulli_error as continuous_bernoulli_error,
+    continuous_bernoulli_nll as continuous_bernoulli_nll,
+)
+from jaxae.losses._contractive import (
+    contractive_penalty as contractive_penalty,
+    hutchinson_penalty as hutchinson_penalty,
+)
+from jaxae.losses._cosine import (
+    cosine as cosine,
+    cosine_distance as cosine_distance,
+    cosine_distance_of_vectors as cosine_distance_of_vectors,
+)
+from jaxae.losses._entropy import (
+    bce_excess as bce_excess,
+    bce_excess_from_probabilities as bce_excess_from_probabilities,
+    bce_floor as bce_floor,
+    binary_entropy as binary_entropy,
+    binary_excess as binary_excess,
+    binary_excess_from_probabilities as binary_excess_from_probabilities,
 )
 from jaxae.losses._error import (
     Event as Event,
@@ -66,7 +94,26 @@ from jaxae.losses._error import (
     reads as reads,
     takes as takes,
 )
-from jaxae.losses._gaussian import GaussianError as GaussianError, gaussian as gaussian
+from jaxae.losses._feature_mean import (
+    FeatureMeans as FeatureMeans,
+    Means as Means,
+)
+from jaxae.losses._focal import (
+    FocalError as FocalError,
+    focal as focal,
+)
+from jaxae.losses._frequency import (
+    FocalFrequencyError as FocalFrequencyError,
+    focal_frequency as focal_frequency,
+)
+from jaxae.losses._gaussian import (
+    GaussianError as GaussianError,
+    gaussian as gaussian,
+    gaussian_nll as gaussian_nll,
+    heteroscedastic_gaussian_error as heteroscedastic_gaussian_error,
+    learned_gaussian as learned_gaussian,
+    learned_gaussian_nll as learned_gaussian_nll,
+)
 from jaxae.losses._gradient import (
     Residuals as Residuals,
     analytic_gradient as analytic_gradient,
@@ -78,6 +125,27 @@ from jaxae.losses._gradient_check import (
     GradientReport as GradientReport,
     check_gradient as check_gradient,
 )
+from jaxae.losses._kernels import (
+    RBF as RBF,
+    InverseMultiquadric as InverseMultiquadric,
+    KernelSum as KernelSum,
+)
+from jaxae.losses._kl import (
+    Capacity as Capacity,
+    FreeBits as FreeBits,
+    FreeBitsError as FreeBitsError,
+    capacity as capacity,
+    free_bits as free_bits,
+    gaussian_kl as gaussian_kl,
+    gaussian_kl_between as gaussian_kl_between,
+    gaussian_kl_between_error as gaussian_kl_between_error,
+    gaussian_kl_error as gaussian_kl_error,
+)
+from jaxae.losses._laplace import (
+    LaplaceError as LaplaceError,
+    laplace as laplace,
+    laplace_nll as laplace_nll,
+)
 from jaxae.losses._likelihood import Likelihood as Likelihood
 from jaxae.losses._loss import Loss as Loss
 from jaxae.losses._mean import (
@@ -85,6 +153,37 @@ from jaxae.losses._mean import (
     Rows as Rows,
     Statistic as Statistic,
     Total as Total,
+)
+from jaxae.losses._negative_binomial import (
+    negative_binomial as negative_binomial,
+    negative_binomial_error as negative_binomial_error,
+    negative_binomial_nll as negative_binomial_nll,
+)
+from jaxae.losses._overlap import (
+    TverskyError as TverskyError,
+    dice as dice,
+    tversky as tversky,
+)
+from jaxae.losses._pairwise import (
+    MaximumMeanDiscrepancy as MaximumMeanDiscrepancy,
+    PairwiseLoss as PairwiseLoss,
+    mmd as mmd,
+)
+from jaxae.losses._perceptual import PerceptualError as PerceptualError
+from jaxae.losses._poisson import (
+    poisson as poisson,
+    poisson_error as poisson_error,
+    poisson_nll as poisson_nll,
+)
+from jaxae.losses._quantile import (
+    QuantileError as QuantileError,
+    pinball as pinball,
+)
+from jaxae.losses._quantisation import (
+    codebook as codebook,
+    codebook_error as codebook_error,
+    commitment as commitment,
+    commitment_error as commitment_error,
 )
 from jaxae.losses._registry import LOSSES as LOSSES
 from jaxae.losses._regression import (
@@ -94,4 +193,61 @@ from jaxae.losses._regression import (
     squared_error as squared_error,
     sse as sse,
     sse_per_sample as sse_per_sample,
+)
+from jaxae.losses._relative import (
+    AbsolutePercentageError as AbsolutePercentageError,
+    mape as mape,
+    msle as msle,
+    squared_log_error as squared_log_error,
+)
+from jaxae.losses._robust import (
+    CharbonnierError as CharbonnierError,
+    HuberError as HuberError,
+    charbonnier as charbonnier,
+    huber as huber,
+    log_cosh as log_cosh,
+    log_cosh_error as log_cosh_error,
+)
+from jaxae.losses._shared_scale import (
+    SharedScaleGaussian as SharedScaleGaussian,
+    shared_gaussian_nll as shared_gaussian_nll,
+)
+from jaxae.losses._sparsity import (
+    KLSparsity as KLSparsity,
+    absolute_activation as absolute_activation,
+    activation as activation,
+    activation_from_logits as activation_from_logits,
+    kl_sparsity as kl_sparsity,
+    l1 as l1,
+)
+from jaxae.losses._spectral import (
+    SpectralError as SpectralError,
+    multi_scale_spectral as multi_scale_spectral,
+)
+from jaxae.losses._ssim import (
+    MultiScaleStructuralDissimilarity as MultiScaleStructuralDissimilarity,
+    StructuralDissimilarity as StructuralDissimilarity,
+    ms_ssim as ms_ssim,
+    ssim as ssim,
+    structural_similarity as structural_similarity,
+)
+from jaxae.losses._student_t import (
+    StudentTError as StudentTError,
+    student_t as student_t,
+    student_t_nll as student_t_nll,
+)
+from jaxae.losses._total_correlation import (
+    TotalCorrelation as TotalCorrelation,
+    total_correlation as total_correlation,
+)
+from jaxae.losses._variation import (
+    GradientDifference as GradientDifference,
+    TotalVariation as TotalVariation,
+    gradient_difference as gradient_difference,
+    total_variation as total_variation,
+)
+from jaxae.losses._zero_inflated import (
+    zero_inflated_negative_binomial as zero_inflated_negative_binomial,
+    zero_inflated_negative_binomial_error as zero_inflated_negative_binomial_error,
+    zero_inflated_negative_binomial_nll as zero_inflated_negative_binomial_nll,
 )

@@ -1,16 +1,62 @@
-"""Ready-made losses by name."""
+"""Ready-made losses and likelihoods by name."""
 
 from collections.abc import Mapping
 
-from jaxae.losses._bernoulli import bce, bce_from_probabilities
-from jaxae.losses._loss import Loss
+from jaxae.losses._base import BaseLoss
+from jaxae.losses._bernoulli import bce, bernoulli, bernoulli_nll
+from jaxae.losses._bernoulli_probabilities import bce_from_probabilities
+from jaxae.losses._continuous_bernoulli import continuous_bernoulli, continuous_bernoulli_nll
+from jaxae.losses._entropy import bce_excess, bce_excess_from_probabilities
+from jaxae.losses._focal import focal
+from jaxae.losses._gaussian import gaussian, gaussian_nll, learned_gaussian, learned_gaussian_nll
+from jaxae.losses._laplace import laplace, laplace_nll
+from jaxae.losses._likelihood import Likelihood
+from jaxae.losses._negative_binomial import negative_binomial, negative_binomial_nll
+from jaxae.losses._poisson import poisson, poisson_nll
+from jaxae.losses._quantile import pinball
 from jaxae.losses._regression import mae, mse, sse, sse_per_sample
+from jaxae.losses._relative import mape, msle
+from jaxae.losses._robust import charbonnier, huber, log_cosh
+from jaxae.losses._shared_scale import shared_gaussian_nll
+from jaxae.losses._student_t import student_t, student_t_nll
+from jaxae.losses._zero_inflated import (
+    zero_inflated_negative_binomial,
+    zero_inflated_negative_binomial_nll,
+)
 
-LOSSES: Mapping[str, Loss] = {
-    "bce": bce,
-    "bce_from_probabilities": bce_from_probabilities,
-    "mae": mae,
-    "mse": mse,
-    "sse": sse,
-    "sse_per_sample": sse_per_sample,
+LOSSES: Mapping[str, BaseLoss] = {
+    loss.name: loss
+    for loss in (
+        *(bce, bce_excess, bce_excess_from_probabilities, bce_from_probabilities, focal),
+        *(mse, sse_per_sample, sse, mae, huber, log_cosh, charbonnier, pinball, msle, mape),
+        *(bernoulli_nll, continuous_bernoulli_nll),
+        *(gaussian_nll, learned_gaussian_nll, shared_gaussian_nll, laplace_nll, student_t_nll),
+        *(poisson_nll, negative_binomial_nll, zero_inflated_negative_binomial_nll),
+    )
 }
+"""Losses between numbers and their reconstructions, of any shape."""
+
+LIKELIHOODS: Mapping[str, Likelihood] = {
+    "bernoulli": bernoulli,
+    "continuous_bernoulli": continuous_bernoulli,
+    "gaussian": gaussian,
+    "laplace": laplace,
+    "learned_gaussian": learned_gaussian,
+    "negative_binomial": negative_binomial,
+    "poisson": poisson,
+    "student_t": student_t,
+    "zero_inflated_negative_binomial": zero_inflated_negative_binomial,
+}
+
+
+def likelihood_for(loss: BaseLoss) -> Likelihood:
+    """The likelihood whose predictions a loss takes: its own if it is one's, else Bernoulli's.
+
+    Example:
+        >>> likelihood_for(poisson_nll) is poisson, likelihood_for(mse) is bernoulli
+        (True, True)
+    """
+    for likelihood in LIKELIHOODS.values():
+        if likelihood.error == loss.error:
+            return likelihood
+    return bernoulli

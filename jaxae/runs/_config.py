@@ -10,7 +10,7 @@ from flax import nnx
 
 from jaxae._lookup import lookup
 from jaxae.data import NAMES, Dataset
-from jaxae.losses import LOSSES, Loss
+from jaxae.losses import LOSSES, BaseLoss, likelihood_for
 from jaxae.models import MODELS, Autoencoder, default_widths
 
 DEFAULT_UPDATES = 10_000
@@ -66,19 +66,23 @@ class Config:
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate is {self.learning_rate}, expected a positive number")
 
-    def build_loss(self) -> Loss:
+    def build_loss(self) -> BaseLoss:
         """The loss of this name."""
         return LOSSES[self.loss]
 
     def build_model(self) -> Autoencoder:
         """The untrained model, whose parameters are drawn from the seed.
 
+        It predicts what the loss takes: the parameters of the loss's likelihood, else logits.
+
         Raises:
             ValueError: layers that the model does not take, or a feature shape that is not known.
         """
         if self.feature_shape is None:
             raise ValueError("feature_shape is not known; call resolve(dataset) first")
-        return MODELS[self.model](self.feature_shape, self.layers, rngs=nnx.Rngs(self.seed))
+        likelihood = likelihood_for(self.build_loss())
+        rngs = nnx.Rngs(self.seed)
+        return MODELS[self.model](self.feature_shape, self.layers, likelihood=likelihood, rngs=rngs)
 
     def resolve(self, dataset: Dataset) -> "Config":
         """The Config with nothing left to a default and with paths that hold from anywhere."""

@@ -10,7 +10,7 @@ import jax
 import optax
 from jaxtyping import PRNGKeyArray
 
-from jaxae.losses import Loss
+from jaxae.losses import BaseLoss
 from jaxae.objectives import Objective, Term, reconstruction
 from jaxae.training._epoch import Data, compile_epoch, run_epoch
 from jaxae.training._history import Epoch, History
@@ -23,7 +23,7 @@ def fit(
     model: Model,
     data: Any,
     *,
-    loss: Loss | None = None,
+    loss: BaseLoss | None = None,
     objective: Mapping[str, Term] | None = None,
     optimizer: optax.GradientTransformation | None = None,
     epochs: int = 10,
@@ -106,12 +106,12 @@ def fit(
     return trained_model(model, state), History(rows, compile_seconds, stopped)
 
 
-def _objective(loss: Loss | None, objective: Mapping[str, Term] | None) -> Objective:
+def _objective(loss: BaseLoss | None, objective: Mapping[str, Term] | None) -> Objective:
     if (loss is None) == (objective is None):
         raise TypeError("expected either loss= or objective=, e.g. fit(model, data, loss=bce)")
     if objective is not None:
         return Objective(objective)
-    if not isinstance(loss, Loss):
+    if not isinstance(loss, BaseLoss):
         raise TypeError(
             f"loss is {loss!r}, expected a Loss, e.g. jaxae.losses.mse or Loss(squared_error)"
         )
