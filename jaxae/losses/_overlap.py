@@ -64,12 +64,6 @@ class TverskyError:
     ) -> Float[Array, ""]:
         return _error(self.alpha, self.beta, self.smoothing, prediction, target)
 
-    def derivative(
-        self, prediction: Float[Array, "..."], target: Float[Array, "..."]
-    ) -> Float[Array, "..."]:
-        """The error's derivative by the prediction, of its shape."""
-        return _slope(self.alpha, self.beta, self.smoothing, prediction, target)
-
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
 def _error(alpha: float, beta: float, smoothing: float, p: Array, y: Array) -> Array:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxae.losses import Loss, derivative_of
+from jaxae.losses import Loss
 from jaxae.losses._overlap import TverskyError, dice, tversky
 
 UNEVEN = TverskyError(0.3, 0.7, 0.5)
@@ -62,12 +62,10 @@ def test_almost_equal_sets_keep_their_digits():
     assert HALVES(y + 1e-9 * (1 - y), y) == pytest.approx(2e-9 / 2 / 2, rel=1e-6)
 
 
-def test_the_closed_form_is_the_gradient(rng):
-    p, y = rng.random((2, 3, 4)).astype(np.float32)
+def test_the_gradient_is_that_of_the_index(rng):
     with jax.enable_x64(True):
-        p, y = jnp.asarray(p, jnp.float64), jnp.asarray(y, jnp.float64)
+        p, y = (jnp.asarray(x) for x in rng.random((2, 3, 4)))
         plain = jax.jit(jax.grad(lambda p: 1 - index_in_jax(p, y)))(p)
-        np.testing.assert_allclose(derivative_of(UNEVEN)(p, y), plain, rtol=1e-12)
         np.testing.assert_allclose(jax.grad(UNEVEN)(p, y), plain, rtol=1e-12)
 
 
