@@ -61,6 +61,14 @@ from jaxae.losses._bernoulli_probabilities import (
     bce_from_probabilities as bce_from_probabilities,
     binary_cross_entropy_from_probabilities as binary_cross_entropy_from_probabilities,
 )
+from jaxae.losses._categorical import (
+    CategoricalCrossEntropy as CategoricalCrossEntropy,
+    categorical as categorical,
+    categorical_cross_entropy as categorical_cross_entropy,
+    categorical_cross_entropy_from_classes as categorical_cross_entropy_from_classes,
+    cce as cce,
+    cce_from_classes as cce_from_classes,
+)
 from jaxae.losses._continuous_bernoulli import (
     continuous_bernoulli as continuous_bernoulli,
     continuous_bernoulli_error as continuous_bernoulli_error,
@@ -74,6 +82,11 @@ from jaxae.losses._cosine import (
     cosine as cosine,
     cosine_distance as cosine_distance,
     cosine_distance_of_vectors as cosine_distance_of_vectors,
+)
+from jaxae.losses._discretised_logistic import (
+    DiscretisedLogisticError as DiscretisedLogisticError,
+    discretised_logistic as discretised_logistic,
+    discretised_logistic_nll as discretised_logistic_nll,
 )
 from jaxae.losses._entropy import (
     bce_excess as bce_excess,
@@ -185,7 +198,11 @@ from jaxae.losses._quantisation import (
     commitment as commitment,
     commitment_error as commitment_error,
 )
-from jaxae.losses._registry import LOSSES as LOSSES
+from jaxae.losses._registry import (
+    LIKELIHOODS as LIKELIHOODS,
+    LOSSES as LOSSES,
+    likelihood_for as likelihood_for,
+)
 from jaxae.losses._regression import (
     absolute_error as absolute_error,
     mae as mae,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 from jaxtyping import Array
 
-Marked = TypeVar("Marked", bound=Callable[..., Array])
+Marked = TypeVar("Marked", bound=Callable[..., Any])
 Link = Callable[[Array], Array]
 
 

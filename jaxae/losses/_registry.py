@@ -6,6 +6,7 @@ from jaxae.losses._base import BaseLoss
 from jaxae.losses._bernoulli import bce, bernoulli, bernoulli_nll
 from jaxae.losses._bernoulli_probabilities import bce_from_probabilities
 from jaxae.losses._continuous_bernoulli import continuous_bernoulli, continuous_bernoulli_nll
+from jaxae.losses._discretised_logistic import discretised_logistic, discretised_logistic_nll
 from jaxae.losses._entropy import bce_excess, bce_excess_from_probabilities
 from jaxae.losses._focal import focal
 from jaxae.losses._gaussian import gaussian, gaussian_nll, learned_gaussian, learned_gaussian_nll
@@ -29,7 +30,7 @@ LOSSES: Mapping[str, BaseLoss] = {
     for loss in (
         *(bce, bce_excess, bce_excess_from_probabilities, bce_from_probabilities, focal),
         *(mse, sse_per_sample, sse, mae, huber, log_cosh, charbonnier, pinball, msle, mape),
-        *(bernoulli_nll, continuous_bernoulli_nll),
+        *(bernoulli_nll, continuous_bernoulli_nll, discretised_logistic_nll),
         *(gaussian_nll, learned_gaussian_nll, shared_gaussian_nll, laplace_nll, student_t_nll),
         *(poisson_nll, negative_binomial_nll, zero_inflated_negative_binomial_nll),
     )
@@ -39,6 +40,7 @@ LOSSES: Mapping[str, BaseLoss] = {
 LIKELIHOODS: Mapping[str, Likelihood] = {
     "bernoulli": bernoulli,
     "continuous_bernoulli": continuous_bernoulli,
+    "discretised_logistic": discretised_logistic,
     "gaussian": gaussian,
     "laplace": laplace,
     "learned_gaussian": learned_gaussian,
