@@ -17,22 +17,29 @@ import numpy as np
 import pytest
 
 from jaxae.losses import (
+    AbsolutePercentageError,
+    BinaryCrossEntropy,
+    ClippedBinaryCrossEntropy,
     Event,
+    FocalError,
+    HuberError,
     absolute_error,
     binary_cross_entropy,
     binary_cross_entropy_from_probabilities,
+    cosine_distance_of_vectors,
     event_of,
+    heteroscedastic_gaussian_error,
+    log_cosh_error,
+    poisson_error,
     squared_error,
+    squared_log_error,
     takes,
 )
-from jaxae.losses._bernoulli import BinaryCrossEntropy
-from jaxae.losses._bernoulli_probabilities import ClippedBinaryCrossEntropy
-from jaxae.losses._cosine import cosine_distance_of_vectors
-from jaxae.losses._focal import FocalError
-from jaxae.losses._gaussian import heteroscedastic_gaussian_error
-from jaxae.losses._poisson import poisson_error
-from jaxae.losses._relative import AbsolutePercentageError, squared_log_error
-from jaxae.losses._robust import HuberError, log_cosh_error
+from jaxae.losses._categorical import (
+    CategoricalCrossEntropy,
+    categorical_cross_entropy,
+    categorical_cross_entropy_from_classes,
+)
 from jaxae.losses.conventions import (
     KERAS_3,
     KERAS_3_SUM,
@@ -54,10 +61,6 @@ RTOL = {"keras": 5e-7, "torch": 1e-11, "optax": 1e-11}
 @functools.cache
 def golden(library):
     return json.loads((GOLDEN / f"{library}.json").read_text())
-
-
-def categorical(name):
-    return getattr(pytest.importorskip("jaxae.losses._categorical"), name)
 
 
 def keras_binary(from_logits=False, label_smoothing=0.0):
@@ -113,12 +116,10 @@ ERRORS = {
         "MeanAbsolutePercentageError": lambda: AbsolutePercentageError(KERAS_EPSILON),
         "BinaryCrossentropy": keras_binary,
         "BinaryFocalCrossentropy": keras_focal,
-        "CategoricalCrossentropy": lambda from_logits, label_smoothing=0.0: categorical(
-            "CategoricalCrossEntropy"
-        )(label_smoothing=label_smoothing),
-        "SparseCategoricalCrossentropy": lambda from_logits: categorical(
-            "categorical_cross_entropy_from_classes"
+        "CategoricalCrossentropy": lambda from_logits, label_smoothing=0.0: CategoricalCrossEntropy(
+            label_smoothing=label_smoothing
         ),
+        "SparseCategoricalCrossentropy": lambda from_logits: categorical_cross_entropy_from_classes,
         "Poisson": lambda: keras_poisson,
         "CosineSimilarity": lambda: minus_cosine,
     },
@@ -140,10 +141,8 @@ ERRORS = {
         "log_cosh": lambda: log_cosh_error,
         "sigmoid_binary_cross_entropy": lambda: binary_cross_entropy,
         "sigmoid_focal_loss": FocalError,
-        "softmax_cross_entropy": lambda: categorical("categorical_cross_entropy"),
-        "softmax_cross_entropy_with_integer_labels": lambda: categorical(
-            "categorical_cross_entropy_from_classes"
-        ),
+        "softmax_cross_entropy": lambda: categorical_cross_entropy,
+        "softmax_cross_entropy_with_integer_labels": lambda: categorical_cross_entropy_from_classes,
         "cosine_distance": lambda: cosine_distance_of_vectors,
     },
 }
@@ -248,11 +247,11 @@ def test_cross_entropy_of_torch_has_class_weights_in_its_denominator_and_ignores
             weights = case["weights"] and arrays[case["weights"]][classes]
             where = classes != options["ignore_index"] if "ignore_index" in options else None
             if "label_smoothing" in options:
-                error, target = categorical("CategoricalCrossEntropy")(**options), arrays["one_hot"]
+                error, target = CategoricalCrossEntropy(**options), arrays["one_hot"]
             elif case["target"] == "classes":
-                error = categorical("categorical_cross_entropy_from_classes")
+                error = categorical_cross_entropy_from_classes
             else:
-                error = categorical("categorical_cross_entropy")
+                error = categorical_cross_entropy
             convention = conventions.get(case["reduction"])
             value = reduced(convention, error, [target], where, weights)
             check("torch", case, value, arrays["logits"])
