@@ -113,8 +113,7 @@ def squared_distances(x: Float[Array, "N ..."], y: Float[Array, "M ..."]) -> Flo
         >>> squared_distances(jnp.array([[0.0, 0.0]]), jnp.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
         [[25.0, 0.0]]
     """
-    x, y = (rows.reshape(len(rows), -1) for rows in (x, y))
-    return jnp.sum((x[:, None] - y[None]) ** 2, axis=-1)
+    return jnp.sum((x[:, None] - y[None]) ** 2, axis=range(2, 1 + x.ndim))
 
 
 @takes(SAMPLE)

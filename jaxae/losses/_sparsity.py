@@ -47,7 +47,11 @@ def activation(code: Float[Array, "..."]) -> Float[Array, "..."]:
     return code
 
 
-@closed_form(lambda logits: jax.nn.sigmoid(logits) * jax.nn.sigmoid(-logits))
+def _logistic_slope(logits: Array) -> Array:
+    return jax.nn.sigmoid(logits) * jax.nn.sigmoid(-logits)
+
+
+@closed_form(_logistic_slope)
 @from_logits
 def activation_from_logits(logits: Float[Array, "..."]) -> Float[Array, "..."]:
     """The activation of a code that is not squashed yet, elementwise: e = σ(logits), in [0, 1].
@@ -56,7 +60,19 @@ def activation_from_logits(logits: Float[Array, "..."]) -> Float[Array, "..."]:
         >>> activation_from_logits(jnp.array([0.0, 200.0])).tolist()
         [0.5, 1.0]
     """
+    return _logistic(logits)
+
+
+@jax.custom_jvp
+def _logistic(logits: Array) -> Array:
     return jax.nn.sigmoid(logits)
+
+
+@_logistic.defjvp
+def _logistic_jvp(primals, tangents):
+    # Not σ(1 − σ), which loses its digits where σ rounds to 1.
+    (logits,), (tangent,) = primals, tangents
+    return _logistic(logits), _logistic_slope(logits) * tangent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +109,9 @@ class KLSparsity:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _divergence(rate: float, mean: Array) -> Array:
-    above = (mean - rate) / rate
-    below = (rate - mean) / (1 - rate)
-    return rate * _ratio_excess(above) + (1 - rate) * _ratio_excess(below)
+    active = _ratio_excess(mean / rate, (mean - rate) / rate)
+    silent = _ratio_excess((1 - mean) / (1 - rate), (rate - mean) / (1 - rate))
+    return rate * active + (1 - rate) * silent
 
 
 @_divergence.defjvp
@@ -105,9 +121,11 @@ def _divergence_jvp(rate, primals, tangents):
     return _divergence(rate, mean), (mean - rate) / divisor * tangent
 
 
-def _ratio_excess(x: Array) -> Array:
-    """The non-negative r − 1 − log r of a ratio r = 1 + x."""
-    return exponential_excess(jnp.maximum(jnp.log1p(x), -100))
+def _ratio_excess(ratio: Array, change: Array) -> Array:
+    """The non-negative r − 1 − log r of a ratio r = 1 + change, of which one has more digits."""
+    near = abs(change) < 0.5
+    logarithm = jnp.where(near, jnp.log1p(change), jnp.log(ratio))
+    return exponential_excess(jnp.maximum(logarithm, -100))
 
 
 def kl_sparsity(rate: float = 0.05, error: Callable[[Array], Array] = activation) -> FeatureMeans:

@@ -3,8 +3,8 @@
 import dataclasses
 import math
 
-import jax
 import jax.numpy as jnp
+from jax.lax import stop_gradient
 from jaxtyping import Array, Float
 
 from jaxae.losses._error import SAMPLE, takes
@@ -12,12 +12,15 @@ from jaxae.losses._pairwise import PairwiseLoss, shares
 
 
 @takes(SAMPLE)
-def posterior_log_densities(
+def posterior_log_ratios(
     latent: Float[Array, "N ..."], mean: Float[Array, "N ..."], log_variance: Float[Array, "N ..."]
 ) -> Float[Array, "N N L"]:
-    """The log-density of each row's latent numbers under every row's posterior, in nats.
+    """How much likelier each row's latent numbers are under every row's posterior than its own.
 
-    e_ijl = log N(z_il; μ_jl, σ²_jl) = −½((z_il − μ_jl)²/σ²_jl + log σ²_jl + log 2π)
+    e_ijl = log N(z_il; μ_jl, σ²_jl) − log N(z_il; μ_il, σ²_il)
+
+    What is subtracted does not change the total correlation, and keeps its digits: densities that
+    are alike would cancel.
 
     Args:
         latent: z, drawn from the posteriors, one row for each sample.
@@ -25,25 +28,31 @@ def posterior_log_densities(
         log_variance: log σ², of the same shape.
 
     Returns:
-        The log-densities, in nats; a standardised difference beyond 4e9 counts as 4e9 (float32).
+        The logarithms of the ratios, in nats; a standardised difference beyond 4e9 counts as 4e9
+        (in float32).
 
     Example:
-        >>> zeros = jnp.zeros((1, 2))
-        >>> posterior_log_densities(zeros, zeros, zeros).round(4).tolist()
-        [[[-0.918..., -0.918...]]]
+        >>> latent, log_variance = jnp.array([[0.0], [2.0]]), jnp.zeros((2, 1))
+        >>> posterior_log_ratios(latent, latent, log_variance)[..., 0].tolist()
+        [[0.0, -2.0], [-2.0, 0.0]]
     """
-    z, mean, log_variance = (x.reshape(len(x), -1) for x in (latent, mean, log_variance))
+    shape = len(latent), math.prod(latent.shape[1:])
+    z, mean, log_variance = (x.reshape(shape) for x in (latent, mean, log_variance))
     largest = float(jnp.finfo(z.dtype).max)
     inverse = jnp.exp(jnp.minimum(-0.5 * log_variance, 0.5 * math.log(largest)))
-    standardised = (z[:, None] - mean[None]) * inverse[None]
-    # Bounded, so that a row that is impossible under another has a gradient of 0 and not NaN.
-    standardised = jnp.clip(standardised, -(largest**0.25), largest**0.25)
-    return -0.5 * (standardised**2 + log_variance[None] + math.log(2 * math.pi))
+
+    def energy(difference: Array, inverse: Array) -> Array:
+        # Bounded, so that a row that is impossible under another has a gradient of 0 and not NaN.
+        return 0.5 * jnp.clip(difference * inverse, -(largest**0.25), largest**0.25) ** 2
+
+    own = energy(z - mean, inverse)[:, None]
+    energies = energy(z[:, None] - mean[None], inverse[None])
+    return own - energies + 0.5 * (log_variance[:, None] - log_variance[None])
 
 
 @dataclasses.dataclass(frozen=True)
 class TotalCorrelation:
-    """The total correlation from the log-densities of all pairs, in nats: a finisher.
+    """The total correlation from the posteriors' log-ratios, in nats: a finisher.
 
     TC ≈ Σ_i w_i (log q(z_i) − Σ_l log q(z_il)) / Σ w,   q(z_i) = Σ_j w_j q(z_i | x_j) / (K Σ w)
 
@@ -68,21 +77,33 @@ class TotalCorrelation:
 
     def __call__(self, pairs: Float[Array, "N N L"], weight: Float[Array, " N"]) -> Array:
         share = shares(weight)
-        # Where nothing counts a mixture of nothing has no logarithm.
-        parts = jnp.where(weight.any(), share, 1)[None, :, None]
-        joint = jax.nn.logsumexp(pairs.sum(-1, keepdims=True), axis=1, b=parts).sum(-1)
-        marginals = jax.nn.logsumexp(pairs, axis=1, b=parts).sum(-1)
+        # Where nothing counts, every row does, so that the logarithms are finite.
+        parts = jnp.where(weight.any(), share, 1)
+        ratios = pairs - _log_mean_exp(pairs, parts)
+        joint = _log_mean_exp(ratios.sum(-1, keepdims=True), parts).sum((1, 2))
         constant = (pairs.shape[-1] - 1) * math.log(self.dataset_size or 1)
-        return jnp.sum(share * (joint - marginals + constant))
+        return jnp.sum(share * (joint + constant))
 
 
-total_correlation = PairwiseLoss(posterior_log_densities, TotalCorrelation()).documented(
+def _log_mean_exp(x: Float[Array, "N N L"], share: Float[Array, " N"]) -> Float[Array, "N 1 L"]:
+    """The logarithm of Σ_j share_j exp(x_ijl), shares that add to 1; right near 0 as well."""
+    share = share[None, :, None]
+    lowest = float(jnp.finfo(x.dtype).min)
+    highest = stop_gradient(x.max(1, keepdims=True, where=share > 0, initial=lowest))
+    excess = jnp.where(share > 0, jnp.expm1(jnp.where(share > 0, x - highest, 0)), 0)
+    change = jnp.sum(share * excess, axis=1, keepdims=True)
+    near = change > -0.5
+    far = jnp.where(near, 1, jnp.sum(share * (1 + excess), axis=1, keepdims=True))
+    return highest + jnp.where(near, jnp.log1p(jnp.where(near, change, 0)), jnp.log(far))
+
+
+total_correlation = PairwiseLoss(posterior_log_ratios, TotalCorrelation()).documented(
     "total_correlation",
     """Total correlation of latents, KL(q(z) ‖ Π_l q(z_l)), in nats; estimated from all rows.
 
     With q the mixture of the batch's own posteriors. It is biased: a batch says little of a density
     in many dimensions. The paper's estimator for batches of a data set of K samples, minibatch
-    weighted sampling, is `PairwiseLoss(posterior_log_densities, TotalCorrelation(K))`; it is larger
+    weighted sampling, is `PairwiseLoss(posterior_log_ratios, TotalCorrelation(K))`; it is larger
     by the constant (L − 1) log K, and has the same gradient.
 
     Example:

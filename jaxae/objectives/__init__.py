@@ -5,6 +5,14 @@
 >>> Objective({"reconstruction": reconstruction(bce)})["reconstruction"].coefficient
 1.0
 
+Terms of the code stand beside it, each with its own mask, weights and denominator:
+
+>>> from jaxae.losses import Loss, binary_cross_entropy
+>>> from jaxae.objectives import contractive, kl
+>>> nats = Loss(binary_cross_entropy, unit="sample")
+>>> elbo = Objective({"reconstruction": reconstruction(nats), "kl": kl()})
+>>> cae = Objective({"reconstruction": reconstruction(bce), "contractive": contractive(0.1)})
+
 A term of your own maps the View of ONE sample to a Mean; here, the size of the code:
 
 >>> import jax.numpy as jnp
@@ -20,6 +28,15 @@ A term of your own maps the View of ONE sample to a Mean; here, the size of the 
 ['reconstruction', 'code']
 """
 
+from jaxae.objectives._latent import (
+    Contractive as Contractive,
+    OutputsOf as OutputsOf,
+    contractive as contractive,
+    kl as kl,
+    latent_and_prior as latent_and_prior,
+    latent_term as latent_term,
+    prior_matching as prior_matching,
+)
 from jaxae.objectives._merge import (
     Batch as Batch,
     Statistics as Statistics,
@@ -31,4 +48,11 @@ from jaxae.objectives._reconstruction import (
     Reconstruction as Reconstruction,
     reconstruction as reconstruction,
 )
-from jaxae.objectives._term import Objective as Objective, Term as Term, View as View
+from jaxae.objectives._term import (
+    Finish as Finish,
+    LossOf as LossOf,
+    Objective as Objective,
+    Term as Term,
+    View as View,
+    loss_term as loss_term,
+)

@@ -20,8 +20,8 @@ class Batch:
     """Samples along the leading axis; without that axis, one sample.
 
     Args:
-        input: what the model is given.
-        target: what its prediction is compared with.
+        input: what the model is given, an array or a tree of them.
+        target: what its prediction is compared with, an array or a tree of them.
         index: each sample's index in the data, which its noise belongs to.
         weight: how often a sample counts: 0 for padding, else 1.
     """
@@ -40,7 +40,7 @@ def sample_statistics(
     Its random key belongs to its index, not to its place in the batch.
 
     Raises:
-        TypeError: a term that returns something else than a Mean or a Total.
+        TypeError: a term that returns something else than a Mean, a Total or Rows.
     """
     key = jax.random.fold_in(key, sample.index)
     outputs = model(sample.input, key=key)
@@ -49,8 +49,8 @@ def sample_statistics(
     for name, statistic in statistics.items():
         if not isinstance(statistic, Statistic):
             raise TypeError(
-                f"term {name!r} returned {type(statistic).__name__}, expected a Mean or a Total; "
-                "write e.g. Mean(total, weight)"
+                f"term {name!r} returned {type(statistic).__name__}, expected a Mean, a Total or "
+                "Rows; write e.g. Mean(total, weight)"
             )
     return {name: statistic.scale(sample.weight) for name, statistic in statistics.items()}
 
@@ -100,6 +100,7 @@ def _fill_absent(batch: Batch) -> Batch:
 
     def fill(x: Array) -> Array:
         mask = present.reshape(present.shape + (1,) * (x.ndim - 1))
-        return jnp.where(mask, x, jnp.where(present[donor], x[donor], 0))
+        return jnp.where(mask, x, jnp.where(present[donor], x[donor], jnp.zeros_like(x[donor])))
 
-    return dataclasses.replace(batch, input=fill(batch.input), target=fill(batch.target))
+    inputs, targets = (jax.tree.map(fill, x) for x in (batch.input, batch.target))
+    return dataclasses.replace(batch, input=inputs, target=targets)

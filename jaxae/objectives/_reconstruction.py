@@ -1,15 +1,20 @@
 """The reconstruction term: a loss between what the model predicts and the target."""
 
 import dataclasses
-from typing import Any
 
 from jaxtyping import Array
 
-from jaxae.losses import BaseLoss, Statistic, identity, link_of
-from jaxae.objectives._term import Term, View
+from jaxae.losses import BaseLoss, identity, link_of
+from jaxae.objectives._term import Read, Term, View, loss_term
 
 
-def reconstruction(loss: BaseLoss, coefficient: float = 1.0) -> Term:
+def reconstruction(
+    loss: BaseLoss,
+    coefficient: float = 1.0,
+    *,
+    where: Read | None = None,
+    weights: Read | None = None,
+) -> Term:
     """A loss as a term: `loss.mean` of one sample's prediction and target.
 
     A loss that takes logits gets the model's logits. A loss on the data's own scale gets the
@@ -19,21 +24,30 @@ def reconstruction(loss: BaseLoss, coefficient: float = 1.0) -> Term:
     Args:
         loss: any loss of `jaxae.losses`, also a function of batch means.
         coefficient: what the loss is multiplied by.
+        where: maps the View of one sample to a mask: bool, True where an element of the target
+            counts, over a prefix of its axes.
+        weights: maps the View of one sample to weights, non-negative, over such a prefix.
 
     Returns:
         A Term.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> from jaxae.losses import bce, mse
-        >>> reconstruction(mse) == reconstruction(mse), reconstruction(mse) == reconstruction(bce)
-        (True, False)
+        >>> def known(view):
+        ...     return ~jnp.isnan(view.target)
+        >>> reconstruction(mse, where=known) == reconstruction(mse, where=known)
+        True
+        >>> reconstruction(mse) == reconstruction(bce)
+        False
     """
-    return Term(Reconstruction(loss), finish=Finish(loss), coefficient=coefficient)
+    read = Reconstruction(loss)
+    return loss_term(loss, read, coefficient=coefficient, where=where, weights=weights)
 
 
 @dataclasses.dataclass(frozen=True)
 class Reconstruction:
-    """The sample function of the reconstruction term.
+    """Reads a sample's prediction, on the scale that the loss takes, and its target.
 
     Raises:
         ValueError: the loss takes logits and the model does not predict any.
@@ -41,10 +55,10 @@ class Reconstruction:
 
     loss: BaseLoss
 
-    def __call__(self, view: View) -> Statistic:
-        return self.loss.mean(self._read(view), view.target)
+    def __call__(self, view: View) -> tuple[Array, Array]:
+        return self._prediction(view), view.target
 
-    def _read(self, view: View) -> Array:
+    def _prediction(self, view: View) -> Array:
         prediction, likelihood = view.outputs.prediction, view.model.likelihood
         expected = link_of(self.loss.error)
         if self.loss.error == likelihood.error or expected is likelihood.link:
@@ -55,13 +69,3 @@ class Reconstruction:
                 "the model with likelihood=bernoulli or choose a loss on the data's own scale"
             )
         return likelihood.link(prediction)
-
-
-@dataclasses.dataclass(frozen=True)
-class Finish:
-    """A loss's `finish` as a function that is equal for equal losses; a bound method is not."""
-
-    loss: BaseLoss
-
-    def __call__(self, value: Any) -> Array:
-        return self.loss.finish(value)

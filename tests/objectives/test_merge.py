@@ -120,7 +120,9 @@ def test_absent_samples_are_not_a_place_where_a_model_must_be_defined(fill, rng)
 def test_a_term_that_returns_no_statistic_is_named(rng):
     objective = Objective({"norm": Term(lambda view: jnp.sum(view.outputs.latent))})
     model = MLPAutoencoder((FEATURES,), (3,))
-    with pytest.raises(TypeError, match=r"term 'norm' returned .*, expected a Mean or a Total"):
+    with pytest.raises(
+        TypeError, match=r"term 'norm' returned .*, expected a Mean, a Total or Rows"
+    ):
         batch_statistics(objective, model, batch(rng), jax.random.key(0))
 
 

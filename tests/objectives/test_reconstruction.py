@@ -56,3 +56,20 @@ def test_logits_are_not_expected_of_a_model_that_has_none():
 
 def test_the_coefficient_is_the_terms():
     assert reconstruction(mse, coefficient=0.5).coefficient == 0.5
+
+
+def known(view):
+    return view.target > 0.3
+
+
+def importance(view):
+    return view.input
+
+
+def test_a_mask_and_weights_of_its_own_are_read_from_the_view():
+    v = view()
+    pixels = jax.nn.sigmoid(v.outputs.prediction)
+    expected = mse.mean(pixels, v.target, where=v.target > 0.3, weights=v.input)
+    got = reconstruction(mse, where=known, weights=importance)
+    assert got.sample(v) == expected
+    assert got == reconstruction(mse, where=known, weights=importance) != reconstruction(mse)

@@ -1,0 +1,72 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from jaxae.losses._contractive import contractive_penalty, hutchinson_penalty
+
+
+def encoder(rng, inputs=7, codes=4):
+    W = jnp.asarray(rng.normal(0, 0.5, (inputs, codes)).astype(np.float32))
+    return W, lambda x: jax.nn.sigmoid(x @ W)
+
+
+def test_a_sigmoid_layer_has_the_papers_closed_form(rng):
+    """Rifai et al. 2011, equation 7: Σ_j (h_j(1 − h_j))² Σ_i W_ij²."""
+    W, encode = encoder(rng)
+    x = jnp.asarray(rng.normal(size=7).astype(np.float32))
+    h = encode(x)
+    expected = np.sum((h * (1 - h)) ** 2 * (W**2).sum(0))
+    assert contractive_penalty(encode, x) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_samples_and_codes_may_have_any_shape(rng):
+    _, encode = encoder(rng, 6, 4)
+    x = jnp.asarray(rng.normal(size=(2, 3)).astype(np.float32))
+    got = contractive_penalty(lambda x: encode(x.reshape(6)).reshape(2, 2), x)
+    assert got == pytest.approx(float(contractive_penalty(encode, x.reshape(6))), rel=1e-6)
+    estimate = hutchinson_penalty(lambda x: 3 * x, x, key=jax.random.key(0))
+    assert estimate == pytest.approx(9 * 6)
+
+
+def test_the_estimate_is_unbiased(rng):
+    _, encode = encoder(rng)
+    x = jnp.asarray(rng.normal(size=7).astype(np.float32))
+    estimates = jax.vmap(lambda key: hutchinson_penalty(encode, x, key=key, probes=2))(
+        jax.random.split(jax.random.key(0), 2000)
+    )
+    error = float(estimates.std()) / np.sqrt(2000)
+    assert error > 0
+    assert estimates.mean() == pytest.approx(float(contractive_penalty(encode, x)), abs=4 * error)
+
+
+def test_more_probes_vary_less(rng):
+    _, encode = encoder(rng)
+    x = jnp.asarray(rng.normal(size=7).astype(np.float32))
+    keys = jax.random.split(jax.random.key(0), 500)
+    spread = [
+        jax.vmap(lambda key, n=n: hutchinson_penalty(encode, x, key=key, probes=n))(keys).std()
+        for n in (1, 16)
+    ]
+    assert spread[1] == pytest.approx(float(spread[0]) / 4, rel=0.2)
+
+
+def test_penalties_can_be_trained_on(rng):
+    with jax.enable_x64(True):
+        x, W = rng.normal(size=3), rng.normal(size=(3, 2))
+        for penalty in (
+            contractive_penalty,
+            lambda encode, x: hutchinson_penalty(encode, x, key=jax.random.key(1), probes=3),
+        ):
+            check_grads(
+                lambda W, penalty=penalty: penalty(lambda x: jnp.tanh(x @ W), jnp.asarray(x)),
+                (W,),
+                order=2,
+                modes=["rev"],
+            )
+
+
+def test_no_probes_are_refused():
+    with pytest.raises(ValueError, match="probes is 0, expected 1 or more"):
+        hutchinson_penalty(jnp.sin, jnp.ones(2), key=jax.random.key(0), probes=0)
