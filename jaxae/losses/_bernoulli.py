@@ -7,11 +7,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-# Its old place, until the package's face takes it from the new one.
-from jaxae.losses._bernoulli_probabilities import (
-    bce_from_probabilities as bce_from_probabilities,
-    binary_cross_entropy_from_probabilities as binary_cross_entropy_from_probabilities,
-)
 from jaxae.losses._error import closed_form, from_logits
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss

@@ -5,15 +5,16 @@ import pytest
 import scipy.special
 
 from jaxae.losses import (
+    BinaryCrossEntropy,
     Loss,
     bce,
     bce_from_probabilities,
     bernoulli,
+    bernoulli_nll,
     binary_cross_entropy,
     binary_cross_entropy_from_probabilities,
     derivative_of,
 )
-from jaxae.losses._bernoulli import BinaryCrossEntropy, bernoulli_nll
 
 TARGETS = np.array([0, 1, 0.5, 0.1, 0.9, 1e-3])
 EXTREMES = [1e4, -1e4, 1e30, -1e30, 1e-40, 0.0, 104.0]

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from jaxae.losses import (
+    ClippedBinaryCrossEntropy,
     Loss,
     bce_from_probabilities,
     binary_cross_entropy_from_probabilities,
     derivative_of,
 )
-from jaxae.losses._bernoulli_probabilities import ClippedBinaryCrossEntropy
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,19 @@ import pytest
 import scipy.special
 from jax.test_util import check_grads
 
-from jaxae.losses import Loss, binary_cross_entropy, derivative_of, event_of
-from jaxae.losses._categorical import (
+from jaxae.losses import (
     CategoricalCrossEntropy,
+    Loss,
+    binary_cross_entropy,
     categorical,
     categorical_cross_entropy,
     categorical_cross_entropy_from_classes,
     cce,
     cce_from_classes,
-    mean_class,
+    derivative_of,
+    event_of,
 )
+from jaxae.losses._categorical import mean_class
 
 EXTREMES = [0.0, 1e4, -1e4, 1e30, -1e30, 1e-40, 1.0]
 

@@ -7,14 +7,17 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from jax.test_util import check_grads
 
-from jaxae.losses import Loss, bce, bce_from_probabilities, derivative_of
-from jaxae.losses._entropy import (
+from jaxae.losses import (
+    Loss,
+    bce,
     bce_excess,
     bce_excess_from_probabilities,
     bce_floor,
+    bce_from_probabilities,
     binary_entropy,
     binary_excess,
     binary_excess_from_probabilities,
+    derivative_of,
 )
 
 mpmath.mp.dps = 50

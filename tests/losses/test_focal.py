@@ -6,8 +6,15 @@ import optax
 import pytest
 from jax.test_util import check_grads
 
-from jaxae.losses import Loss, bce, binary_cross_entropy, derivative_of, link_of
-from jaxae.losses._focal import FocalError, focal
+from jaxae.losses import (
+    FocalError,
+    Loss,
+    bce,
+    binary_cross_entropy,
+    derivative_of,
+    focal,
+    link_of,
+)
 
 EXTREMES = [1e4, -1e4, 1e30, -1e30, 1e-40, 0.0, 104.0, -50.0]
 
