@@ -80,7 +80,7 @@ def draw(kind: str, samples: int, features: int) -> tuple[np.ndarray, np.ndarray
 def contender(library: str, function: Callable, arrays: tuple, gradient: bool) -> tuple[Any, tuple]:
     """A library's function compiled as its users do, with its value or gradient, and its arrays."""
     if library == "torch":
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
 
         prediction, target = (torch.from_numpy(x.copy()) for x in arrays)
         target = target.long() if target.dtype == torch.int32 else target
@@ -92,7 +92,7 @@ def contender(library: str, function: Callable, arrays: tuple, gradient: bool) -
 
 
 def _torch_gradient(function: Callable) -> Callable:
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     def value_and_gradient(prediction, target):
         value = function(prediction, target)
@@ -139,7 +139,7 @@ def _keras() -> dict[str, Callable]:
 
 
 def _torch() -> dict[str, Callable]:
-    from torch.nn import functional
+    from torch.nn import functional  # pyright: ignore[reportMissingImports]
 
     return {
         "mse": functional.mse_loss,

@@ -65,7 +65,12 @@ def evaluate(
 
 
 def _default_losses(model: Autoencoder) -> dict[str, BaseLoss]:
-    losses = {"mse": mse, "mae": mae, "sse": sse, "sse_per_sample": sse_per_sample}
+    losses: dict[str, BaseLoss] = {
+        "mse": mse,
+        "mae": mae,
+        "sse": sse,
+        "sse_per_sample": sse_per_sample,
+    }
     return losses | ({"bce": bce} if model.likelihood == bernoulli else {})
 
 

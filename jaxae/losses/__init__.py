@@ -115,6 +115,13 @@ from jaxae.losses._focal import (
     FocalError as FocalError,
     focal as focal,
 )
+from jaxae.losses._free_bits import (
+    Capacity as Capacity,
+    FreeBits as FreeBits,
+    FreeBitsError as FreeBitsError,
+    capacity as capacity,
+    free_bits as free_bits,
+)
 from jaxae.losses._frequency import (
     FocalFrequencyError as FocalFrequencyError,
     focal_frequency as focal_frequency,
@@ -144,11 +151,6 @@ from jaxae.losses._kernels import (
     KernelSum as KernelSum,
 )
 from jaxae.losses._kl import (
-    Capacity as Capacity,
-    FreeBits as FreeBits,
-    FreeBitsError as FreeBitsError,
-    capacity as capacity,
-    free_bits as free_bits,
     gaussian_kl as gaussian_kl,
     gaussian_kl_between as gaussian_kl_between,
     gaussian_kl_between_error as gaussian_kl_between_error,

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.losses._elementary import polynomial
 from jaxae.losses._error import closed_form, reads
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
-from jaxae.losses._special import polynomial
 
 # Below it sinh is a power series, above it a quotient of exponentials: either keeps its digits.
 _SMALL = 4

@@ -9,11 +9,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.losses._elementary import finite_exp, saturated
 from jaxae.losses._error import Event
 from jaxae.losses._likelihood import Likelihood
-from jaxae.losses._location_scale import saturated
 from jaxae.losses._loss import Loss
-from jaxae.losses._special import finite_exp
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.losses._elementary import saturated
 from jaxae.losses._error import Event, closed_form, takes
 from jaxae.losses._likelihood import Likelihood
-from jaxae.losses._location_scale import LocationScaleError, saturated
+from jaxae.losses._location_scale import LocationScaleError
 from jaxae.losses._loss import Loss
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from jaxae.losses._arguments import Arguments
 from jaxae.losses._error import derivative_of
 from jaxae.losses._loss import Loss
 from jaxae.losses._mean import Mean
@@ -112,17 +113,13 @@ def _gradient(
     weights: ArrayLike | None = None,
 ) -> Array:
     merged = loss.merged(*arrays, where=where, weights=weights)
-    slopes = jax.vmap(functools.partial(_slopes, loss))(
-        tuple(jnp.asarray(x) for x in arrays), where, weights
-    )
+    arguments = Arguments.of(arrays, where, weights)
+    slopes = jax.vmap(functools.partial(_slopes, loss))(arguments)
     weight = merged.weight if isinstance(merged, Mean) else jnp.ones((), slopes.dtype)
-    divided = jnp.where(weight != 0, slopes / jnp.where(weight != 0, weight, 1), 0)
-    return divided.astype(jnp.asarray(arrays[0]).dtype)
+    return Mean(slopes, weight).value.astype(arguments.arrays[0].dtype)
 
 
-def _slopes(
-    loss: Loss, arrays: tuple[Array, ...], where: Array | None, weights: Array | None
-) -> Array:
+def _slopes(loss: Loss, one: Arguments) -> Array:
     """One sample's w·m·e'."""
-    kept, coverage = loss.covered(arrays, where, weights)
+    kept, coverage = loss.covered(one.arrays, one.where, one.weights)
     return coverage.weigh(derivative_of(loss.error)(*kept))

@@ -6,16 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.losses._elementary import saturated
+
 SMALLEST, LARGEST = 2.0**-63, 2.0**63  # the squares and their inverses are float32 numbers
-
-
-def saturated(x: Array) -> Array:
-    """`x` with its infinities replaced by the largest finite number of its dtype.
-
-    A slope that is infinite would turn a cotangent of 0, such as a mask's, into NaN.
-    """
-    largest = jnp.finfo(x.dtype).max
-    return jnp.clip(x, -largest, largest)
 
 
 class LocationScaleError:

@@ -6,17 +6,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.losses._elementary import exp_remainder, finite_exp
 from jaxae.losses._error import Event, closed_form, reads, takes
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
-from jaxae.losses._special import (
-    exp_remainder,
-    finite_exp,
-    log_ratio,
-    smallest_poisson_error,
-    stirling_error,
-    stirling_slope,
-)
+from jaxae.losses._stirling import log_ratio, smallest_poisson_error, stirling_error, stirling_slope
 
 
 class _Sum(NamedTuple):

@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.losses._elementary import exp_remainder, finite_exp
 from jaxae.losses._error import closed_form, reads
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
-from jaxae.losses._special import exp_remainder, finite_exp, log_ratio, smallest_poisson_error
+from jaxae.losses._stirling import log_ratio, smallest_poisson_error
 
 
 def _slope(log_rate: Array, target: Array) -> Array:

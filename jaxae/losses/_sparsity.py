@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.losses._elementary import exponential_excess
 from jaxae.losses._error import closed_form, from_logits
 from jaxae.losses._feature_mean import FeatureMeans
-from jaxae.losses._kl import exponential_excess
 from jaxae.losses._loss import Loss
 
 LEAST = 1e-12  # of an activation's distance from 0 and 1, where the slope is infinite

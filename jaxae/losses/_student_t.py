@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
+from jaxae.losses._elementary import saturated
 from jaxae.losses._likelihood import Likelihood
-from jaxae.losses._location_scale import LocationScaleError, check_positive, saturated
+from jaxae.losses._location_scale import LocationScaleError, check_positive
 from jaxae.losses._loss import Loss
 
 

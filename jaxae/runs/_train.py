@@ -97,6 +97,6 @@ def _draw(
     inputs = dataset.test[:10]
     save_reconstructions(run.reconstructions, inputs, reconstruct(model, inputs))
     test_losses = [row.test_loss for row in history if row.test_loss is not None]
-    total = config.build_loss().unit == "total"
+    total = getattr(config.build_loss(), "unit", None) == "total"
     name = f"{config.loss}, the sum over all samples" if total else config.loss
     save_losses(run.losses, name, [row.train_loss for row in history], test_losses)

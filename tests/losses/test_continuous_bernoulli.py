@@ -4,13 +4,14 @@ import mpmath
 import numpy as np
 import pytest
 
-from jaxae.losses._bernoulli import binary_cross_entropy
-from jaxae.losses._continuous_bernoulli import (
+from jaxae.losses import (
+    binary_cross_entropy,
     continuous_bernoulli,
     continuous_bernoulli_error,
     continuous_bernoulli_nll,
+    derivative_of,
+    link_of,
 )
-from jaxae.losses._error import derivative_of, link_of
 
 TARGETS = np.array([0, 1, 0.5, 0.1, 0.9, 1e-3])
 

@@ -17,15 +17,51 @@ from jax.test_util import check_grads
 import jaxae.losses
 from jaxae.losses import (
     BaseLoss,
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    ClippedBinaryCrossEntropy,
     Event,
+    FocalError,
+    FreeBitsError,
+    HuberError,
     Loss,
+    MultiScaleStructuralDissimilarity,
+    PerceptualError,
     Rows,
+    SharedScaleGaussian,
+    SpectralError,
+    absolute_activation,
+    capacity,
     check_gradient,
+    cosine_distance_of_vectors,
     event_of,
+    free_bits,
+    kl_sparsity,
 )
 from jaxae.losses._error import parameters_of
 
-LOSSES = {x.name: x for x in vars(jaxae.losses).values() if isinstance(x, BaseLoss)}
+READY = {x.name: x for x in vars(jaxae.losses).values() if isinstance(x, BaseLoss)}
+# Ready-made losses of large samples are asked in a small form, whose code is the same, and classes
+# without a ready-made loss, or with hyperparameters that change the formula, in one form.
+SMALL = {
+    "ms_ssim": Loss(MultiScaleStructuralDissimilarity(weights=(0.4, 0.6), window=5)),
+    "multi_scale_spectral": Loss(SpectralError(windows=(16, 8))),
+}
+MORE = {
+    "capacity": capacity(0.5),
+    "cce_smoothed": Loss(CategoricalCrossEntropy(label_smoothing=0.1)),
+    "cosine_of_vectors": Loss(cosine_distance_of_vectors),
+    "bce_weighted": Loss(BinaryCrossEntropy(pos_weight=2.5, label_smoothing=0.1)),
+    "bce_clipped": Loss(ClippedBinaryCrossEntropy()),
+    "free_bits": free_bits(0.5),
+    "free_bits_per_sample": Loss(FreeBitsError(0.01), unit="sample"),
+    "focal_balanced": Loss(FocalError(gamma=1.5, alpha=0.25)),
+    "huber_linear": Loss(HuberError(delta=0.05), unit="sample"),
+    "kl_sparsity": kl_sparsity(0.05),
+    "perceptual": Loss(PerceptualError(absolute_activation)),
+    "shared_gaussian_nll_per_element": SharedScaleGaussian("element"),
+}
+LOSSES = READY | SMALL | MORE
 PAIRWISE = {"mmd", "total_correlation"}
 ADDING = {name: loss for name, loss in LOSSES.items() if name not in PAIRWISE}
 ELEMENTWISE = {name: x for name, x in LOSSES.items() if event_of(x.error) == Event()}
@@ -33,12 +69,14 @@ CLOSED = {n: x for n, x in LOSSES.items() if isinstance(x, Loss) and hasattr(x.e
 # Samples that are not five numbers, and how many numbers are predicted for one if not two.
 SHAPES = {
     "ssim": (12, 13),
-    "ms_ssim": (161, 161),
+    "ms_ssim": (10, 11),
     "focal_frequency": (4, 6),
-    "multi_scale_spectral": (2048,),
+    "multi_scale_spectral": (40,),
     "total_variation": (4, 5),
     "gradient_difference": (4, 5),
 }
+# Whose gradient holds a part constant by definition, so that it is no finite difference.
+STOPPED = {"codebook", "commitment", "focal_frequency"}
 PREDICTED = {"cce_from_classes": 5, "zero_inflated_negative_binomial_nll": 3}
 SAMPLES = 6
 WEIGHTS = np.array([0, 2, 1, 2, 1, 0], np.float32)
@@ -50,11 +88,15 @@ def of_every(losses):
     return pytest.mark.parametrize("loss", losses.values(), ids=losses.keys())
 
 
+def name_of(loss):
+    return next(name for name, x in LOSSES.items() if x is loss)
+
+
 def example(loss, samples=SAMPLES, dtype=np.float32):
     """What a loss takes: first arrays in (0.1, 0.4), others in (0.6, 0.9), where all are smooth."""
     rng = np.random.default_rng(0)
-    event, shape = event_of(loss.error), (samples, *SHAPES.get(loss.name, (5,)))
-    more = () if event.prediction == event.target else (PREDICTED.get(loss.name, 2),)
+    event, shape = event_of(loss.error), (samples, *SHAPES.get(name_of(loss), (5,)))
+    more = () if event.prediction == event.target else (PREDICTED.get(name_of(loss), 2),)
     _, *others = parameters_of(loss.error)
     arrays = [rng.uniform(0.1, 0.4, shape + more).astype(dtype)]
     for _ in others:
@@ -179,17 +221,15 @@ def test_losses_of_many_batches_are_vmapped(loss):
     np.testing.assert_allclose(jax.vmap(loss)(*batches), loop, rtol=2e-6, atol=1e-7)
 
 
-@of_every(LOSSES)
+@of_every({name: x for name, x in LOSSES.items() if name not in STOPPED})
 def test_gradients_agree_with_finite_differences_to_second_order(loss):
-    if loss.name in ("ms_ssim", "multi_scale_spectral"):
-        pytest.skip("its second order takes minutes: its own tests ask it of a smaller one")
     with jax.enable_x64(True):
         first, *others = example(loss, 2, np.float64)
         w = np.array([0.5, 2.0])
         check_grads(lambda x: loss(x, *others, weights=w), (first,), order=2, modes=["rev"])
 
 
-@of_every(LOSSES)
+@of_every({name: x for name, x in LOSSES.items() if name not in STOPPED})
 def test_forward_over_reverse_is_the_derivative_of_the_gradient(loss):
     with jax.enable_x64(True):
         first, *others = example(loss, 2, np.float64)
@@ -206,10 +246,13 @@ def test_forward_over_reverse_is_the_derivative_of_the_gradient(loss):
 def test_the_closed_form_of_the_gradient_is_its_gradient(loss):
     where = np.arange(SAMPLES) != 2
     for arguments in ({}, {"where": where, "weights": WEIGHTS}):
-        report = check_gradient(loss, *example(loss), points=20, **arguments)
-        assert report.closed_form is not None
-        assert report.closed_form.ulp <= 4
-        assert report.central_differences.ulp <= 64
+        arrays = example(loss)
+        report = check_gradient(loss, *arrays, points=20, **arguments)
+        # Near 0, where two parts of a slope cancel, what counts is the size of the parts.
+        largest = abs(jax.grad(loss)(*arrays, **arguments)).max()
+        assert report.closed_form.absolute <= 4 * np.spacing(np.float32(largest))
+        if name_of(loss) not in STOPPED:
+            assert report.central_differences.absolute <= 1e-6 * largest
 
 
 @of_every(LOSSES)
@@ -243,13 +286,12 @@ def test_a_copy_is_equal_so_that_it_is_not_compiled_again(loss):
 
 
 SHARDED = """
-import sys, numpy as np, jax, jax.numpy as jnp
-import jaxae.losses as losses
+import pickle, sys, numpy as np, jax
 mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
 sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
 for path in sys.argv[1:]:
     with np.load(path) as file:
-        loss = getattr(losses, str(file["name"]))
+        loss = pickle.loads(file["loss"].tobytes())
         arrays = jax.device_put([file[f"array{i}"] for i in range(int(file["arrays"]))], sharding)
         assert len(arrays[0].sharding.device_set) == 4
         value, gradient = jax.jit(jax.value_and_grad(loss))(*arrays)
@@ -260,31 +302,34 @@ for path in sys.argv[1:]:
 
 
 def test_samples_on_four_devices_give_the_same_value_and_gradient(tmp_path):
-    names = [name for name in LOSSES if name not in ("ms_ssim", "multi_scale_spectral")]
-    for name in names:
-        arrays = example(LOSSES[name], 8)
-        value, gradient = value_and_gradient(LOSSES[name], arrays, None, None)
+    for name, loss in LOSSES.items():
+        arrays = example(loss, 8)
+        value, gradient = value_and_gradient(loss, arrays, None, None)
         rows = {f"array{i}": x for i, x in enumerate(arrays)}
-        head = {"name": name, "arrays": len(arrays), "value": value, "gradient": gradient}
+        pickled = np.frombuffer(pickle.dumps(loss), np.uint8)
+        head = {"loss": pickled, "arrays": len(arrays), "value": value, "gradient": gradient}
         np.savez(tmp_path / f"{name}.npz", **head, **rows)
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
-    paths = [str(tmp_path / f"{name}.npz") for name in names]
+    paths = [str(path) for path in tmp_path.glob("*.npz")]
     subprocess.run([sys.executable, "-c", SHARDED, *paths], env=os.environ | flags, check=True)
 
 
 def test_pairwise_losses_are_those_that_keep_rows():
     kept = {n for n, x in LOSSES.items() if isinstance(x.merged(*example(x)), Rows)}
-    assert kept == PAIRWISE & LOSSES.keys()
+    assert kept == PAIRWISE
 
 
 EXTREMES = np.float32([0, 1, 0.5, -1, 1e4, -1e4, 1e30, -1e30, 1e-40, -1e-40])
 UNIT = EXTREMES[[0, 1, 2, 8]]
 COUNTS = np.float32([0, 1, 7, 1e4, 1e30])
 # Where a prediction or a target is a probability or a count, and where it is any number.
-PREDICTIONS = {"bce_from_probabilities": UNIT, "bce_excess_from_probabilities": UNIT}
+PREDICTIONS = dict.fromkeys(
+    ("bce_from_probabilities", "bce_clipped", "bce_excess_from_probabilities", "bce_floor"), UNIT
+)
 TARGETS = {
     **dict.fromkeys(("bce", "bernoulli_nll", "bce_from_probabilities", "focal"), UNIT),
     **dict.fromkeys(("bce_excess", "bce_excess_from_probabilities"), UNIT),
+    **dict.fromkeys(("bce_weighted", "bce_clipped", "focal_balanced"), UNIT),
     **dict.fromkeys(("continuous_bernoulli_nll", "discretised_logistic_nll"), UNIT),
     **dict.fromkeys(("poisson_nll", "negative_binomial_nll"), COUNTS),
     "zero_inflated_negative_binomial_nll": COUNTS,
@@ -299,23 +344,31 @@ OF_NUMBERS = {
 def extremes(loss):
     """Every combination of extreme arguments of one error."""
     event, (_, *others) = event_of(loss.error), parameters_of(loss.error)
-    predicted = PREDICTED.get(loss.name, 2) if event.prediction else 1
-    axes = [PREDICTIONS.get(loss.name, EXTREMES)] * predicted
-    axes += [TARGETS.get(loss.name, EXTREMES)] * len(others)
+    predicted = PREDICTED.get(name_of(loss), 2) if event.prediction else 1
+    axes = [PREDICTIONS.get(name_of(loss), EXTREMES)] * predicted
+    axes += [TARGETS.get(name_of(loss), EXTREMES)] * len(others)
     grid = [x.ravel() for x in np.meshgrid(*axes)]
     first = np.stack(grid[:predicted], -1) if event.prediction else grid[0]
     return first, *grid[predicted:]
+
+
+def flushed(x):
+    """`x` as XLA on CPU reads it: a subnormal number is 0."""
+    return np.where(abs(x) < np.finfo(np.float32).tiny, 0, x)
 
 
 @of_every(OF_NUMBERS)
 def test_extremes_are_rounded_or_infinite_and_never_nan(loss):
     arrays = extremes(loss)
     got = np.asarray(jax.jit(loss.error)(*arrays))
-    with jax.enable_x64(True), np.errstate(over="ignore"):
-        exact = np.asarray(loss.error(*(jnp.asarray(x, jnp.float64) for x in arrays)))
-        expected = exact.astype(np.float32)
     assert not np.isnan(got).any(), [x[np.isnan(got)] for x in arrays]
-    np.testing.assert_allclose(got, expected, rtol=2e-6, atol=1e-37)
+    right = np.zeros(got.shape, bool)
+    for read in (arrays, tuple(flushed(x) for x in arrays)):
+        with jax.enable_x64(True), np.errstate(all="ignore"):
+            exact = np.asarray(loss.error(*(jnp.asarray(x, jnp.float64) for x in read)))
+            expected = exact.astype(np.float32)
+            right |= np.isclose(got, expected, rtol=2e-6, atol=1e-37)
+    assert right.all(), [x[~right] for x in (*arrays, got)]
 
 
 @of_every(OF_NUMBERS)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxae.losses._contractive import contractive_penalty, hutchinson_penalty
+from jaxae.losses import contractive_penalty, hutchinson_penalty
 
 
 def encoder(rng, inputs=7, codes=4):

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxae.losses import Loss
-from jaxae.losses._cosine import cosine, cosine_distance, cosine_distance_of_vectors
+from jaxae.losses import Loss, cosine, cosine_distance, cosine_distance_of_vectors
 
 distance = jax.jit(jax.value_and_grad(cosine_distance))
 

@@ -6,14 +6,15 @@ import mpmath
 import numpy as np
 import pytest
 
-from jaxae.losses._discretised_logistic import (
+from jaxae.losses import (
     DiscretisedLogisticError,
+    Likelihood,
+    Loss,
     discretised_logistic,
     discretised_logistic_nll,
+    event_of,
+    link_of,
 )
-from jaxae.losses._error import event_of, link_of
-from jaxae.losses._likelihood import Likelihood
-from jaxae.losses._loss import Loss
 
 ERROR = DiscretisedLogisticError()
 

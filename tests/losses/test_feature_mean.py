@@ -9,10 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxae.losses import squared_error
-from jaxae.losses._feature_mean import FeatureMeans, Means
-from jaxae.losses._kl import capacity, free_bits
-from jaxae.losses._sparsity import activation, kl_sparsity
+from jaxae.losses import (
+    FeatureMeans,
+    Means,
+    activation,
+    capacity,
+    free_bits,
+    kl_sparsity,
+    squared_error,
+)
 
 COUNTS = ["weight", "valid", "nonzero", "all"]
 

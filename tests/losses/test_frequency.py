@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxae.losses import Loss, mse
-from jaxae.losses._frequency import FocalFrequencyError, focal_frequency
+from jaxae.losses import FocalFrequencyError, Loss, focal_frequency, mse
 
 
 def exact(p, y, alpha=1.0):

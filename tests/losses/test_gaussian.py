@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxae.losses import GaussianError, gaussian
-from jaxae.losses._gaussian import (
+from jaxae.losses import (
+    GaussianError,
+    gaussian,
     gaussian_nll,
     heteroscedastic_gaussian_error,
     learned_gaussian,

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxae.losses._kernels import RBF, InverseMultiquadric, KernelSum
+from jaxae.losses import RBF, InverseMultiquadric, KernelSum
 
 EVERY = [RBF(0.7), InverseMultiquadric(2.0), KernelSum((RBF(1.0), InverseMultiquadric(0.1)))]
 every = pytest.mark.parametrize("kernel", EVERY, ids=repr)

@@ -6,19 +6,20 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
-from jaxae.losses import Loss, derivative_of
-from jaxae.losses._kl import (
+from jaxae.losses import (
     Capacity,
     FreeBits,
     FreeBitsError,
+    Loss,
     capacity,
-    exponential_excess,
+    derivative_of,
     free_bits,
     gaussian_kl,
     gaussian_kl_between,
     gaussian_kl_between_error,
     gaussian_kl_error,
 )
+from jaxae.losses._elementary import exponential_excess
 
 EXTREMES = np.float32([0, 1, -1, 0.5, 1e4, -1e4, 1e30, -1e30])
 

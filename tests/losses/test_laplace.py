@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxae.losses import Likelihood
-from jaxae.losses._laplace import LaplaceError, laplace_nll
+from jaxae.losses import LaplaceError, Likelihood, laplace_nll
 
 EXTREMES = [0, 1, -1, 1e4, -1e4, 1e30, -1e30, 1e-20]
 

@@ -13,12 +13,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxae.losses import Likelihood, bernoulli, derivative_of, event_of, gaussian
-from jaxae.losses._gaussian import GaussianError, learned_gaussian
-from jaxae.losses._laplace import laplace
-from jaxae.losses._negative_binomial import negative_binomial
-from jaxae.losses._poisson import poisson
-from jaxae.losses._student_t import student_t
+from jaxae.losses import (
+    LIKELIHOODS as READY,
+    GaussianError,
+    Likelihood,
+    bernoulli,
+    continuous_bernoulli,
+    derivative_of,
+    discretised_logistic,
+    event_of,
+    gaussian,
+    laplace,
+    learned_gaussian,
+    negative_binomial,
+    poisson,
+    student_t,
+    zero_inflated_negative_binomial,
+)
 
 
 class Support(NamedTuple):
@@ -66,6 +77,8 @@ UNIT_INTERVAL = Support(lambda y: (y >= 0) & (y <= 1), of_unit_interval)
 
 LIKELIHOODS = {
     "bernoulli": (bernoulli, BINARY),
+    "continuous_bernoulli": (continuous_bernoulli, UNIT_INTERVAL),
+    "discretised_logistic": (discretised_logistic, of_levels(np.arange(256) / 255)),
     "gaussian": (gaussian, REALS),
     "gaussian of another scale": (Likelihood(GaussianError(0.3)), REALS),
     "laplace": (laplace, REALS),
@@ -73,6 +86,7 @@ LIKELIHOODS = {
     "negative_binomial": (negative_binomial, COUNTS),
     "poisson": (poisson, COUNTS),
     "student_t": (student_t, REALS),
+    "zero_inflated_negative_binomial": (zero_inflated_negative_binomial, COUNTS),
 }
 every_likelihood = pytest.mark.parametrize(
     ("likelihood", "support"), LIKELIHOODS.values(), ids=LIKELIHOODS
@@ -195,3 +209,7 @@ def test_the_first_two_derivatives_are_what_finite_differences_give(likelihood, 
         curvature = (gradient(prediction + step) - gradient(prediction - step)) / 2e-5
         _, got = jax.jvp(gradient, (prediction,), (direction,))
         np.testing.assert_allclose(got, curvature, rtol=1e-6, atol=1e-8)
+
+
+def test_every_likelihood_that_has_a_name_is_asked():
+    assert READY.items() <= {name: x for name, (x, _) in LIKELIHOODS.items()}.items()

@@ -2,8 +2,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxae.losses import Mean, Total
-from jaxae.losses._mean import Statistic
+from jaxae.losses import Mean, Statistic, Total
 
 
 def mean(total, weight):

@@ -6,13 +6,15 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from jaxae.losses._error import derivative_of, event_of, link_of
-from jaxae.losses._negative_binomial import (
+from jaxae.losses import (
+    derivative_of,
+    event_of,
+    link_of,
     negative_binomial,
     negative_binomial_error,
     negative_binomial_nll,
+    poisson_error,
 )
-from jaxae.losses._poisson import poisson_error
 
 
 @np.vectorize

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxae.losses import Loss
-from jaxae.losses._overlap import TverskyError, dice, tversky
+from jaxae.losses import Loss, TverskyError, dice, tversky
 
 UNEVEN = TverskyError(0.3, 0.7, 0.5)
 HALVES = TverskyError()

@@ -8,14 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxae.losses import Rows, squared_error
-from jaxae.losses._kernels import RBF, InverseMultiquadric, KernelSum
-from jaxae.losses._pairwise import (
+from jaxae.losses import (
+    RBF,
+    InverseMultiquadric,
+    KernelSum,
     MaximumMeanDiscrepancy,
     PairwiseLoss,
+    Rows,
     mmd,
-    squared_distances,
+    squared_error,
 )
+from jaxae.losses._pairwise import squared_distances
 
 KERNELS = {
     "rbf": (RBF(0.8), lambda d2: np.exp(-d2 / (2 * 0.8**2))),

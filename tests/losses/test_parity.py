@@ -19,6 +19,7 @@ import pytest
 from jaxae.losses import (
     AbsolutePercentageError,
     BinaryCrossEntropy,
+    CategoricalCrossEntropy,
     ClippedBinaryCrossEntropy,
     Event,
     FocalError,
@@ -26,6 +27,8 @@ from jaxae.losses import (
     absolute_error,
     binary_cross_entropy,
     binary_cross_entropy_from_probabilities,
+    categorical_cross_entropy,
+    categorical_cross_entropy_from_classes,
     cosine_distance_of_vectors,
     event_of,
     heteroscedastic_gaussian_error,
@@ -34,11 +37,6 @@ from jaxae.losses import (
     squared_error,
     squared_log_error,
     takes,
-)
-from jaxae.losses._categorical import (
-    CategoricalCrossEntropy,
-    categorical_cross_entropy,
-    categorical_cross_entropy_from_classes,
 )
 from jaxae.losses.conventions import (
     KERAS_3,

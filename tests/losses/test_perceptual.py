@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxae.losses import Loss
-from jaxae.losses._perceptual import PerceptualError
+from jaxae.losses import Loss, PerceptualError
 
 KERNEL = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
 

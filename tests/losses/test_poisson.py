@@ -6,8 +6,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from jaxae.losses._error import derivative_of, link_of
-from jaxae.losses._poisson import poisson, poisson_error, poisson_nll
+from jaxae.losses import derivative_of, link_of, poisson, poisson_error, poisson_nll
 
 
 @np.vectorize

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxae.losses import Loss, derivative_of, mae
-from jaxae.losses._quantile import QuantileError, pinball
+from jaxae.losses import Loss, QuantileError, derivative_of, mae, pinball
 
 QUANTILES = [0.1, 0.5, 0.9]
 EXTREMES = [1e30, -1e30, 1e4, 1.0, 0.0, 1e-40]

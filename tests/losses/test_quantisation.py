@@ -3,8 +3,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxae.losses import Loss, derivative_of, sse_per_sample
-from jaxae.losses._quantisation import codebook, codebook_error, commitment, commitment_error
+from jaxae.losses import (
+    Loss,
+    codebook,
+    codebook_error,
+    commitment,
+    commitment_error,
+    derivative_of,
+    sse_per_sample,
+)
 
 
 def pairs(rng):

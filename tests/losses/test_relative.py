@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxae.losses import Loss, derivative_of
-from jaxae.losses._relative import AbsolutePercentageError, mape, msle, squared_log_error
+from jaxae.losses import AbsolutePercentageError, Loss, derivative_of, mape, msle, squared_log_error
 
 EXTREMES = [1e30, -1e30, 1e4, -1e4, 1.0, -1.0, 0.0, 1e-40]
 

@@ -8,11 +8,12 @@ import pytest
 import scipy.special
 from jax.test_util import check_grads
 
-from jaxae.losses import Loss, derivative_of
-from jaxae.losses._robust import (
+from jaxae.losses import (
     CharbonnierError,
     HuberError,
+    Loss,
     charbonnier,
+    derivative_of,
     huber,
     log_cosh,
     log_cosh_error,

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from jax.test_util import check_grads
 
-from jaxae.losses import GaussianError, Loss, mse
-from jaxae.losses._shared_scale import SharedScaleGaussian, shared_gaussian_nll
+from jaxae.losses import GaussianError, Loss, SharedScaleGaussian, mse, shared_gaussian_nll
 
 UNITS = ["element", "sample"]
 

@@ -4,14 +4,15 @@ import mpmath
 import numpy as np
 import pytest
 
-from jaxae.losses import derivative_of, link_of
-from jaxae.losses._sparsity import (
+from jaxae.losses import (
     KLSparsity,
     absolute_activation,
     activation,
     activation_from_logits,
+    derivative_of,
     kl_sparsity,
     l1,
+    link_of,
 )
 
 

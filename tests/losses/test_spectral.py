@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxae.losses import Loss
-from jaxae.losses._spectral import SpectralError, multi_scale_spectral
+from jaxae.losses import Loss, SpectralError, multi_scale_spectral
 
 TWO = SpectralError(windows=(16, 8))
 two = jax.jit(jax.value_and_grad(TWO))

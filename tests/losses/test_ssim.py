@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxae.losses import Loss
-from jaxae.losses._ssim import (
+from jaxae.losses import (
+    Loss,
     MultiScaleStructuralDissimilarity,
     StructuralDissimilarity,
     ms_ssim,

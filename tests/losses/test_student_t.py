@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxae.losses import GaussianError, Likelihood
-from jaxae.losses._student_t import StudentTError, student_t_nll
+from jaxae.losses import GaussianError, Likelihood, StudentTError, student_t_nll
 
 EXTREMES = [0, 1, -1, 1e4, -1e4, 1e30, -1e30, 1e-20]
 

@@ -5,13 +5,8 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from jaxae.losses import Event, event_of
-from jaxae.losses._pairwise import PairwiseLoss
-from jaxae.losses._total_correlation import (
-    TotalCorrelation,
-    posterior_log_ratios,
-    total_correlation,
-)
+from jaxae.losses import Event, PairwiseLoss, TotalCorrelation, event_of, total_correlation
+from jaxae.losses._total_correlation import posterior_log_ratios
 
 
 def minibatch_weighted(z, mean, log_variance, size, weights=None):

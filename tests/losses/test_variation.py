@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxae.losses import Loss
-from jaxae.losses._variation import (
+from jaxae.losses import (
     GradientDifference,
+    Loss,
     TotalVariation,
     gradient_difference,
     total_variation,

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxae.losses._error import derivative_of, event_of, link_of
-from jaxae.losses._negative_binomial import negative_binomial_error
-from jaxae.losses._zero_inflated import (
+from jaxae.losses import (
+    derivative_of,
+    event_of,
+    link_of,
+    negative_binomial_error,
     zero_inflated_negative_binomial as likelihood,
     zero_inflated_negative_binomial_error as error,
     zero_inflated_negative_binomial_nll as nll,

@@ -13,11 +13,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxae.losses import Loss, Mean, bce, bernoulli, mse, squared_error, sse
-from jaxae.losses._kl import FreeBitsError, capacity, free_bits
-from jaxae.losses._quantisation import codebook, commitment
-from jaxae.losses._sparsity import activation_from_logits, kl_sparsity, l1
-from jaxae.losses._total_correlation import total_correlation
+from jaxae.losses import (
+    FreeBitsError,
+    Loss,
+    Mean,
+    activation_from_logits,
+    bce,
+    bernoulli,
+    capacity,
+    codebook,
+    commitment,
+    free_bits,
+    kl_sparsity,
+    l1,
+    mse,
+    squared_error,
+    sse,
+    total_correlation,
+)
 from jaxae.objectives import (
     Batch,
     Objective,

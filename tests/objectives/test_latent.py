@@ -6,11 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxae.losses import Rows, mse
-from jaxae.losses._contractive import contractive_penalty
-from jaxae.losses._kl import free_bits, gaussian_kl
-from jaxae.losses._pairwise import mmd
-from jaxae.losses._sparsity import l1
+from jaxae.losses import Rows, contractive_penalty, free_bits, gaussian_kl, l1, mmd, mse
 from jaxae.models import MLPAutoencoder
 from jaxae.objectives import (
     Batch,

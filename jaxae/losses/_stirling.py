@@ -13,29 +13,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxae.losses._elementary import polynomial
+
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
 # Bₙ / n(n − 1) and −Bₙ / n for n = 2, 4, …: Stirling's series of log Γ, and of its derivative.
 _STIRLING = tuple(b / (n * (n - 1)) for n, b in zip(range(2, 18, 2), _BERNOULLI, strict=True))
 _STIRLING_SLOPE = tuple(-(2 * n + 1) * c for n, c in enumerate(_STIRLING))
 # log 2 in two parts, of which the first has so few bits that its product with an exponent is exact.
 _LOG2_HIGH, _LOG2_LOW = 0.693359375, -2.12194440054690583e-4
-
-
-def polynomial(coefficients: Sequence[float], x: Array) -> Array:
-    """Σ coefficients[n]·xⁿ."""
-    return functools.reduce(lambda total, c: total * x + c, coefficients[::-1], jnp.zeros_like(x))
-
-
-def exp_remainder(x: Array) -> Array:
-    """exp(x) − 1 − x for |x| ≤ 1, with all its digits."""
-    terms = 18 if x.dtype == jnp.float64 else 10
-    return x * x * polynomial([1 / math.factorial(n + 2) for n in range(terms)], x)
-
-
-def finite_exp(x: Array) -> Array:
-    """The exponential of x, or about the largest finite number where it overflows."""
-    info = jnp.finfo(x.dtype)
-    return jnp.exp(jnp.minimum(x, math.log(float(info.max)) * (1 - float(info.eps))))
 
 
 def log_ratio(log_rate: Array, y: Array) -> tuple[Array, Array, Array]:
