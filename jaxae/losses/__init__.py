@@ -68,6 +68,7 @@ from jaxae.losses._categorical import (
     categorical_cross_entropy_from_classes as categorical_cross_entropy_from_classes,
     cce as cce,
     cce_from_classes as cce_from_classes,
+    mean_class as mean_class,
 )
 from jaxae.losses._continuous_bernoulli import (
     continuous_bernoulli as continuous_bernoulli,

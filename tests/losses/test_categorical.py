@@ -17,8 +17,8 @@ from jaxae.losses import (
     cce_from_classes,
     derivative_of,
     event_of,
+    mean_class,
 )
-from jaxae.losses._categorical import mean_class
 
 EXTREMES = [0.0, 1e4, -1e4, 1e30, -1e30, 1e-40, 1.0]
 
