@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
@@ -136,6 +137,21 @@ class BaseLoss:
         weights = None if weights is None else weights.astype(converted[0].dtype)
         coverage = Coverage(arguments.where, weights)
         return tuple(coverage.keep(x) for x in converted), coverage
+
+    def errors(self, arrays: tuple[Array, ...]) -> Array:
+        """The errors between one sample's arrays, which are covered already.
+
+        Raises:
+            ValueError: an error that returns another shape than its event says.
+        """
+        errors = self.error(*arrays)
+        expected = event_of(self.error).elements(arrays)
+        if errors.shape != expected or not jnp.issubdtype(errors.dtype, jnp.floating):
+            raise ValueError(
+                f"the error of {self} returned {errors.dtype} of shape {errors.shape}, expected "
+                f"{arrays[0].dtype} of shape {expected}: one number for each element"
+            )
+        return errors
 
     def _over_batch(
         self,

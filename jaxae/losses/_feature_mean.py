@@ -88,7 +88,7 @@ class FeatureMeans(BaseLoss):
         Takes the same arguments and raises the same errors as `Loss.mean`.
         """
         kept, coverage = self.covered(arrays, where, weights)
-        errors = Loss(self.error)._errors(kept)
+        errors = self.errors(kept)
         coverage = coverage.of_events(errors.ndim)
         ones = jnp.ones_like(errors)
         counts = coverage.counts(self.count)

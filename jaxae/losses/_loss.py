@@ -3,13 +3,11 @@
 import dataclasses
 from typing import Literal, get_args
 
-import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array
 
 from jaxae.losses._base import BaseLoss
 from jaxae.losses._coverage import Count, denominator
-from jaxae.losses._error import event_of, name_of
+from jaxae.losses._error import name_of
 from jaxae.losses._mean import Mean, Statistic, Total
 
 Unit = Literal["element", "sample", "total"]
@@ -96,19 +94,9 @@ class Loss(BaseLoss):
             ValueError: shapes that differ, or that are not a prefix.
         """
         kept, coverage = self.covered(arrays, where, weights)
-        errors = self._errors(kept)
+        errors = self.errors(kept)
         coverage = coverage.of_events(errors.ndim)
         total = coverage.weigh(errors).sum()
         if self.unit == "total":
             return Total(total)
         return Mean(total, denominator(coverage.counts(self.count), self.unit, errors))
-
-    def _errors(self, arrays: tuple[Array, ...]) -> Array:
-        errors = self.error(*arrays)
-        expected = event_of(self.error).elements(arrays)
-        if errors.shape != expected or not jnp.issubdtype(errors.dtype, jnp.floating):
-            raise ValueError(
-                f"the error of {self} returned {errors.dtype} of shape {errors.shape}, expected "
-                f"{arrays[0].dtype} of shape {expected}: one number for each element"
-            )
-        return errors

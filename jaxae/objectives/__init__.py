@@ -42,6 +42,7 @@ from jaxae.objectives._merge import (
     Statistics as Statistics,
     batch_statistics as batch_statistics,
     finish as finish,
+    finish_batches as finish_batches,
     sample_statistics as sample_statistics,
 )
 from jaxae.objectives._reconstruction import (

@@ -6,10 +6,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxae.losses import BaseLoss, Mean
-from jaxae.losses._contractive import contractive_penalty, hutchinson_penalty
-from jaxae.losses._kl import gaussian_kl
-from jaxae.losses._pairwise import mmd
+from jaxae.losses import (
+    BaseLoss,
+    Mean,
+    contractive_penalty,
+    gaussian_kl,
+    hutchinson_penalty,
+    mmd,
+)
 from jaxae.objectives._term import Read, Term, View, loss_term
 
 # Of a sample's key, far from the 0, 1, 2, … that a model may split it into.
@@ -40,8 +44,7 @@ def latent_term(
 
     Example:
         >>> from jaxae.objectives import Objective, reconstruction
-        >>> from jaxae.losses import sse_per_sample
-        >>> from jaxae.losses._sparsity import l1
+        >>> from jaxae.losses import l1, sse_per_sample
         >>> list(Objective({"r": reconstruction(sse_per_sample), "l1": latent_term(l1)}))
         ['r', 'l1']
     """

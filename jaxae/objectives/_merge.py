@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.losses import Statistic
-from jaxae.objectives._term import Objective, View
+from jaxae.losses import Mean, Rows, Statistic
+from jaxae.objectives._term import Objective, Term, View
 
 Statistics = dict[str, Statistic]
 
@@ -83,7 +83,30 @@ def finish(objective: Objective, statistics: Statistics) -> Float[Array, ""]:
     Raises:
         ValueError: a term whose finished value is not a scalar.
     """
-    finished = {name: term.finish(statistics[name].value) for name, term in objective.items()}
+    return _sum({n: t.finish(statistics[n].value) for n, t in objective.items()}, objective)
+
+
+def finish_batches(objective: Objective, statistics: Statistics) -> Float[Array, ""]:
+    """The objective over batches, from each batch's merged statistics, stacked.
+
+    Statistics that add are merged over the batches and finished last. A function of pairs of
+    samples is averaged over the batches instead, by how much they count: over all of the data its
+    cost would be the square of their number.
+
+    Takes the same arguments, along one more axis, and raises the same errors as `finish`.
+    """
+    return _sum({n: _over_batches(t, statistics[n]) for n, t in objective.items()}, objective)
+
+
+def _over_batches(term: Term, statistics: Statistic) -> Array:
+    if not isinstance(statistics, Rows):
+        return term.finish(statistics.merge().value)
+    values = jax.lax.map(lambda rows: term.finish(rows.value), statistics)
+    weight = statistics.weight.sum(1)
+    return Mean((weight * values).sum(), weight.sum()).value
+
+
+def _sum(finished: dict[str, Array], objective: Objective) -> Array:
     for name, value in finished.items():
         if value.shape != ():
             raise ValueError(

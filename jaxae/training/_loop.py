@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxae.objectives import Batch, Statistics, finish
+from jaxae.objectives import Batch, Statistics, finish, finish_batches
 from jaxae.training._order import PADDING
 from jaxae.training._state import State
 from jaxae.training._step import Step
@@ -88,7 +88,7 @@ def finite(progress: Progress, losses: tuple[Array, ...]) -> Bool[Array, ""]:
 @functools.partial(jax.jit, static_argnums=0)
 def epoch_loss(step: Step, means: Statistics) -> Float[Array, ""]:
     """The objective over all batches of an epoch, each sample counted once."""
-    return finish(step.objective, {name: mean.merge() for name, mean in means.items()})
+    return finish_batches(step.objective, means)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -10,9 +10,17 @@ import pytest
 from flax import nnx
 from hypothesis import given, settings, strategies as st
 
-from jaxae.losses import Mean, bce, gaussian, sse, sse_per_sample
+from jaxae.losses import Mean, bce, gaussian, mmd, sse, sse_per_sample
 from jaxae.models import Autoencoder, MLPAutoencoder
-from jaxae.objectives import Batch, Objective, Term, batch_statistics, finish, reconstruction
+from jaxae.objectives import (
+    Batch,
+    Objective,
+    Term,
+    batch_statistics,
+    finish,
+    finish_batches,
+    reconstruction,
+)
 
 SAMPLES, FEATURES = 11, 6
 
@@ -132,6 +140,24 @@ def test_a_term_that_does_not_finish_with_a_scalar_is_named(rng):
     statistics = batch_statistics(objective, model, batch(rng), jax.random.key(0))
     with pytest.raises(ValueError, match=r"term 'usage' finishes with shape \(3,\)"):
         finish(objective, statistics)
+
+
+def test_batches_are_merged_before_they_are_finished_and_pairs_are_averaged(rng):
+    objective = Objective(
+        {
+            "sparsity": Term(code_usage, finish=divergence),
+            "pairs": Term(lambda view: mmd.mean(view.outputs.latent, view.target[:3]), mmd.finish),
+        }
+    )
+    model = MLPAutoencoder((FEATURES,), (3,))
+    whole = batch(rng, [1, 1, 1, 2, 1, 1, 0, 0, 1, 1, 1])
+    parts = [rows(whole, part) for part in (slice(0, 4), slice(4, 8))]
+    each = [batch_statistics(objective, model, part, jax.random.key(0)) for part in parts]
+    stacked = jax.tree.map(lambda *x: jnp.stack(x), *each)
+    usage = each[0]["sparsity"] + each[1]["sparsity"]
+    pairs = [mmd.finish(part["pairs"].value) for part in each]
+    expected = divergence(usage.value) + (5 * pairs[0] + 2 * pairs[1]) / 7
+    assert finish_batches(objective, stacked) == pytest.approx(float(expected), rel=1e-6)
 
 
 def test_weight_zero_is_absent(rng):

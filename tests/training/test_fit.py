@@ -12,9 +12,9 @@ from flax import nnx
 
 from jaxae.data import load
 from jaxae.evaluation import evaluate
-from jaxae.losses import bce, mse
+from jaxae.losses import LOSSES, bce, likelihood_for, mse
 from jaxae.models import MLPAutoencoder, reconstruct
-from jaxae.objectives import Objective, reconstruction
+from jaxae.objectives import Objective, prior_matching, reconstruction
 from jaxae.training import _epoch, fit
 from jaxae.training._loop import advance
 
@@ -178,6 +178,25 @@ def test_numpys_own_floats_and_lists_are_taken(samples, convert):
 def test_few_samples_make_one_batch(samples):
     one, all_samples = (train(samples, batch_size=size)[0] for size in (None, 45))
     chex.assert_trees_all_equal(arrays(one), arrays(all_samples))
+
+
+@pytest.mark.parametrize(
+    "name", ["huber", "shared_gaussian_nll", "learned_gaussian_nll", "poisson_nll"]
+)
+def test_losses_of_every_kind_are_lowered_and_evaluated(name, samples):
+    loss = LOSSES[name]
+    model = MLPAutoencoder((6,), (8, 3), likelihood=likelihood_for(loss))
+    model, history = train(samples, model=model, loss=loss, epochs=20, optimizer=optax.adam(1e-2))
+    value = evaluate(model, samples, {"loss": loss}, batch_size=7)["loss"]
+    assert value < history[1].train_loss < history[0].train_loss
+    assert value == pytest.approx(evaluate(model, samples, {"loss": loss})["loss"], rel=1e-5)
+
+
+def test_codes_are_drawn_to_the_prior_by_pairs_of_samples(samples):
+    terms = {"reconstruction": reconstruction(bce), "prior": prior_matching(10.0)}
+    optimizer = optax.adam(1e-2)
+    _, history = train(samples, loss=None, objective=terms, epochs=20, optimizer=optimizer)
+    assert history[-1].train_loss < history[0].train_loss
 
 
 def test_a_mapping_of_terms_is_an_objective(samples):
