@@ -22,6 +22,13 @@ def strict(request):
         yield
 
 
+@pytest.fixture(autouse=True, scope="module")
+def release():
+    """What a file's tests have compiled is released after them: thousands take gigabytes."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def mnist_dir() -> Path:
     """The folder with MNIST's IDX files; set JAXAE_TEST_MNIST to use another."""
