@@ -1,0 +1,65 @@
+"""Hyperparameters of errors: plain numbers within a range, or a message that names it."""
+
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise unless a hyperparameter is a finite number above 0."""
+    _check(name, value, 0 < _number(name, value) < math.inf, "a finite number above 0")
+
+
+def check_not_negative(name: str, value: float) -> None:
+    """Raise unless a hyperparameter is a finite number, 0 or more."""
+    _check(name, value, 0 <= _number(name, value) < math.inf, "a finite number, 0 or more")
+
+
+def check_between(name: str, value: float, low: float, high: float) -> None:
+    """Raise unless a hyperparameter is a number above `low` and below `high`."""
+    inside = low < _number(name, value) < high
+    _check(name, value, inside, f"a number above {low:g} and below {high:g}")
+
+
+def check_from_to(name: str, value: float, low: float, high: float) -> None:
+    """Raise unless a hyperparameter is a number from `low` to `high`, both included."""
+    _check(name, value, low <= _number(name, value) <= high, f"a number from {low:g} to {high:g}")
+
+
+def check_whole(name: str, value: float, least: int) -> None:
+    """Raise unless a hyperparameter is a whole number of at least `least`."""
+    whole = isinstance(value, numbers.Integral) and _number(name, value) >= least
+    _check(name, value, whole, f"a whole number of at least {least}")
+
+
+def check_choice(name: str, value: Any, options: Sequence[str]) -> None:
+    """Raise unless a hyperparameter is one of the words that it may be."""
+    if value not in options:
+        raise ValueError(f"{name} is {value!r}, expected one of {', '.join(options)}")
+
+
+def as_tuple(name: str, values: Any) -> tuple:
+    """The values as a tuple, which can be hashed, so that an equal loss is not compiled again.
+
+    Raises:
+        TypeError: what is not a sequence.
+        ValueError: no value.
+    """
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise TypeError(f"{name} is {values!r}, expected a sequence, e.g. a tuple")
+    if not (values := tuple(values)):
+        raise ValueError(f"{name} is empty, expected one value or more")
+    return values
+
+
+def _number(name: str, value: Any) -> float:
+    # An array could be neither hashed nor compared, so that a loss would be compiled at each call.
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}, expected a Python number")
+    return float(value)
+
+
+def _check(name: str, value: float, holds: bool, expected: str) -> None:
+    if not holds:
+        raise ValueError(f"{name} is {value}, expected {expected}")
