@@ -9,6 +9,18 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 
+@jax.custom_jvp
+def absolute(x: Array) -> Array:
+    """|x|, whose derivative is sign(x): 0 at 0, where that of `abs` is 1 in JAX."""
+    return abs(x)
+
+
+@absolute.defjvp
+def _absolute_jvp(primals, tangents):
+    (x,), (tangent,) = primals, tangents
+    return absolute(x), jnp.sign(x) * tangent
+
+
 def saturated(x: Array) -> Array:
     """`x` with its infinities replaced by the largest finite number of its dtype.
 

@@ -1,9 +1,9 @@
 """Errors between real numbers, and the losses made of them."""
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.losses._elementary import absolute
 from jaxae.losses._error import closed_form
 from jaxae.losses._loss import Loss
 
@@ -53,18 +53,6 @@ def absolute_error(
         [0.0, 2.0, 3.0]
     """
     return absolute(prediction - target)
-
-
-@jax.custom_jvp
-def absolute(x: Array) -> Array:
-    """|x|, whose derivative is sign(x): 0 at 0, where that of `abs` is 1 in JAX."""
-    return abs(x)
-
-
-@absolute.defjvp
-def _absolute_jvp(primals, tangents):
-    (x,), (tangent,) = primals, tangents
-    return absolute(x), jnp.sign(x) * tangent
 
 
 mse = Loss(squared_error).documented(

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.losses._elementary import absolute
 from jaxae.losses._error import closed_form
 from jaxae.losses._loss import Loss
-from jaxae.losses._regression import absolute
 
 
 def _log_slope(prediction: Array, target: Array) -> Array:
