@@ -6,28 +6,28 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def check_positive(name: str, value: float) -> None:
+def check_positive(name: str, value: Any) -> None:
     """Raise unless a hyperparameter is a finite number above 0."""
     _check(name, value, 0 < _number(name, value) < math.inf, "a finite number above 0")
 
 
-def check_not_negative(name: str, value: float) -> None:
+def check_not_negative(name: str, value: Any) -> None:
     """Raise unless a hyperparameter is a finite number, 0 or more."""
     _check(name, value, 0 <= _number(name, value) < math.inf, "a finite number, 0 or more")
 
 
-def check_between(name: str, value: float, low: float, high: float) -> None:
+def check_between(name: str, value: Any, low: float, high: float) -> None:
     """Raise unless a hyperparameter is a number above `low` and below `high`."""
     inside = low < _number(name, value) < high
     _check(name, value, inside, f"a number above {low:g} and below {high:g}")
 
 
-def check_from_to(name: str, value: float, low: float, high: float) -> None:
+def check_from_to(name: str, value: Any, low: float, high: float) -> None:
     """Raise unless a hyperparameter is a number from `low` to `high`, both included."""
     _check(name, value, low <= _number(name, value) <= high, f"a number from {low:g} to {high:g}")
 
 
-def check_whole(name: str, value: float, least: int) -> None:
+def check_whole(name: str, value: Any, least: int) -> None:
     """Raise unless a hyperparameter is a whole number of at least `least`."""
     whole = isinstance(value, numbers.Integral) and _number(name, value) >= least
     _check(name, value, whole, f"a whole number of at least {least}")
@@ -60,6 +60,6 @@ def _number(name: str, value: Any) -> float:
     return float(value)
 
 
-def _check(name: str, value: float, holds: bool, expected: str) -> None:
+def _check(name: str, value: Any, holds: bool, expected: str) -> None:
     if not holds:
         raise ValueError(f"{name} is {value}, expected {expected}")
