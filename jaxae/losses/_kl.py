@@ -27,6 +27,7 @@ def gaussian_kl_error(
         The errors, of the same shape, in nats.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> gaussian_kl_error(jnp.array([0.0, 1.0]), jnp.array([0.0, 1.0])).round(4).tolist()
         [0.0, 0.859...]
 
@@ -68,6 +69,7 @@ def gaussian_kl_between_error(
         The errors, of the same shape, in nats.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> mean, log_variance = jnp.array([1.0, 2.0]), jnp.array([0.0, 1.0])
         >>> gaussian_kl_between_error(mean, log_variance, jnp.zeros(2), log_variance).tolist()
         [0.5, 0.735...]
