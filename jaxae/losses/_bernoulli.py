@@ -1,16 +1,16 @@
 """Binary cross-entropy from logits: the error of a probability that is never rounded to 1."""
 
 import dataclasses
-import math
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._error import closed_form, from_logits
+from jaxae.losses._hyperparameters import check_from_to, check_positive
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
-from jaxae.losses._smoothing import check_smoothing, smooth
+from jaxae.losses._smoothing import smooth
 
 
 def _slope(logits: Array, target: Array) -> Array:
@@ -91,9 +91,8 @@ class BinaryCrossEntropy:
     label_smoothing: float = 0.0
 
     def __post_init__(self):
-        if not 0 < self.pos_weight < math.inf:
-            raise ValueError(f"pos_weight is {self.pos_weight}, expected a positive number")
-        check_smoothing(self.label_smoothing)
+        check_positive("pos_weight", self.pos_weight)
+        check_from_to("label_smoothing", self.label_smoothing, 0, 1)
 
     def __call__(
         self, logits: Float[Array, "..."], target: Float[Array, "..."]

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxae.losses._error import closed_form
+from jaxae.losses._hyperparameters import check_between, check_from_to
 from jaxae.losses._loss import Loss
-from jaxae.losses._smoothing import check_smoothing, smooth
+from jaxae.losses._smoothing import smooth
 
 
 def _slope(probability: Array, target: Array) -> Array:
@@ -94,9 +95,8 @@ class ClippedBinaryCrossEntropy:
     label_smoothing: float = 0.0
 
     def __post_init__(self):
-        if not 0 < self.epsilon < 0.5:
-            raise ValueError(f"epsilon is {self.epsilon}, expected a number between 0 and 1/2")
-        check_smoothing(self.label_smoothing)
+        check_between("epsilon", self.epsilon, 0, 0.5)
+        check_from_to("label_smoothing", self.label_smoothing, 0, 1)
 
     def __call__(
         self, probability: Float[Array, "..."], target: Float[Array, "..."]

@@ -12,9 +12,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, PRNGKeyArray
 
 from jaxae.losses._error import Event, closed_form, reads, takes
+from jaxae.losses._hyperparameters import check_from_to, check_whole
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
-from jaxae.losses._smoothing import check_smoothing, smooth
+from jaxae.losses._smoothing import smooth
 
 SOFT = Event(prediction=1, target=1)
 HARD = Event(prediction=1, target=0, classes=True)
@@ -109,7 +110,7 @@ class CategoricalCrossEntropy:
     label_smoothing: float = 0.0
 
     def __post_init__(self):
-        check_smoothing(self.label_smoothing)
+        check_from_to("label_smoothing", self.label_smoothing, 0, 1)
 
     def __call__(
         self, logits: Float[Array, "... K"], target: Float[Array, "... K"]
@@ -244,8 +245,7 @@ def categorical(classes: int) -> Likelihood:
         van den Oord et al., Pixel recurrent neural networks, ICML 2016, section 3.3,
         https://arxiv.org/abs/1601.06759
     """
-    if classes < 2:
-        raise ValueError(f"classes is {classes}, expected two or more")
+    check_whole("classes", classes, 2)
     return Likelihood(categorical_cross_entropy_from_classes, mean_class, classes, _draw)
 
 

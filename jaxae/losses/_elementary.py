@@ -1,6 +1,5 @@
 """Elementary functions that neither overflow where a slope is taken nor cancel near 0."""
 
-import functools
 import math
 from collections.abc import Sequence
 
@@ -21,6 +20,18 @@ def _absolute_jvp(primals, tangents):
     return absolute(x), jnp.sign(x) * tangent
 
 
+@jax.custom_jvp
+def softplus(x: Array) -> Array:
+    """log(1 + exp x), which overflows nowhere; its derivative is σ(x)."""
+    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-abs(x)))
+
+
+@softplus.defjvp
+def _softplus_jvp(primals, tangents):
+    (x,), (tangent,) = primals, tangents
+    return softplus(x), jax.nn.sigmoid(x) * tangent
+
+
 def saturated(x: Array) -> Array:
     """`x` with its infinities replaced by the largest finite number of its dtype.
 
@@ -30,25 +41,40 @@ def saturated(x: Array) -> Array:
     return jnp.clip(x, -largest, largest)
 
 
+def bounded_exponent(x: Array) -> Array:
+    """x, or about the largest number whose exponential is finite."""
+    precision = jnp.finfo(x.dtype)
+    return jnp.minimum(x, math.log(float(precision.max)) * (1 - float(precision.eps)))
+
+
 def finite_exp(x: Array) -> Array:
     """The exponential of x, or about the largest finite number where it overflows."""
-    return jnp.exp(_bounded(x))
+    return jnp.exp(bounded_exponent(x))
 
 
 def finite_expm1(x: Array) -> Array:
     """exp(x) − 1, or about the largest finite number where it overflows."""
-    return jnp.expm1(_bounded(x))
+    return jnp.expm1(bounded_exponent(x))
 
 
 def polynomial(coefficients: Sequence[float], x: Array) -> Array:
     """Σ coefficients[n]·xⁿ."""
-    return functools.reduce(lambda total, c: total * x + c, coefficients[::-1], jnp.zeros_like(x))
+    total = jnp.full_like(x, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        total = total * x + coefficient
+    return total
 
 
 def exp_remainder(x: Array) -> Array:
     """exp(x) − 1 − x for |x| ≤ 1, with all its digits."""
     terms = 18 if x.dtype == jnp.float64 else 10
     return x * x * polynomial([1 / math.factorial(n + 2) for n in range(terms)], x)
+
+
+def cosh_remainder(x: Array) -> Array:
+    """cosh(x) − 1 for |x| ≤ 1, with all its digits."""
+    square, terms = x * x, 9 if x.dtype == jnp.float64 else 5
+    return square * polynomial([1 / math.factorial(2 * n + 2) for n in range(terms)], square)
 
 
 @jax.custom_jvp
@@ -67,9 +93,3 @@ def exponential_excess(x: Array) -> Array:
 @exponential_excess.defjvp
 def _exponential_excess_jvp(primals, tangents):
     return exponential_excess(*primals), finite_expm1(primals[0]) * tangents[0]
-
-
-def _bounded(exponent: Array) -> Array:
-    """The exponent, or the largest one whose exponential is finite."""
-    precision = jnp.finfo(exponent.dtype)
-    return jnp.minimum(exponent, math.log(float(precision.max)) * (1 - float(precision.eps)))

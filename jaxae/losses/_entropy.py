@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from jaxae.losses._bernoulli import binary_cross_entropy
 from jaxae.losses._bernoulli_probabilities import binary_cross_entropy_from_probabilities
+from jaxae.losses._elementary import exp_remainder
 from jaxae.losses._error import closed_form, derivative_of, from_logits
 from jaxae.losses._loss import Loss
 
@@ -81,16 +82,8 @@ def _excess(surplus: Array, y: Array, far: Array) -> Array:
     """
     near = abs(surplus) < 1
     d = jnp.where(near, surplus, 0)
-    parts = (1 - y) * _beyond_linear(-y * d) + y * _beyond_linear((1 - y) * d)
+    parts = (1 - y) * exp_remainder(-y * d) + y * exp_remainder((1 - y) * d)
     return jnp.where(near, jnp.log1p(parts), jnp.maximum(far, 0))
-
-
-def _beyond_linear(x: Array) -> Array:
-    """exp(x) − 1 − x for |x| < 1 by its series, x²/2 (1 + x/3 (1 + x/4 (1 + …)))."""
-    series = jnp.ones_like(x)
-    for n in reversed(range(3, 20)):
-        series = 1 + (1 / n) * x * series
-    return 0.5 * x * x * series
 
 
 @from_logits

@@ -2,14 +2,15 @@
 
 import dataclasses
 import functools
-import math
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxae.losses._error import from_logits
+from jaxae.losses._hyperparameters import check_from_to, check_not_negative
 from jaxae.losses._loss import Loss
+from jaxae.losses._smoothing import smooth
 
 
 @from_logits
@@ -17,22 +18,25 @@ from jaxae.losses._loss import Loss
 class FocalError:
     """Binary focal error from logits, elementwise, in nats.
 
-    e = −y a₁ (1 − p)^γ log p − (1 − y) a₀ p^γ log(1 − p), p = σ(z)
+    e = −y′ a₁ (1 − p)^γ log p − (1 − y′) a₀ p^γ log(1 − p), p = σ(z), y′ = y(1 − s) + s/2
 
     A sum of non-negative parts; it and its derivatives are finite at all logits. With γ = 0 and no
-    weights it is `binary_cross_entropy`. For targets of 0 and 1 it is the focal loss of optax,
-    torchvision and Keras. For targets between they take one factor, (y(1 − p) + (1 − y)p)^γ, for
-    both parts; here each class has its own.
+    weights it is `BinaryCrossEntropy`. For targets of 0 and 1 it is the focal loss of optax,
+    torchvision and Keras. For targets between, which smoothing makes too, they take one factor,
+    (y′(1 − p) + (1 − y′)p)^γ, for both parts; here each class has its own.
 
-    Its derivative is (1 − y) a₀ p^γ [p − γ(1 − p) log(1 − p)] − y a₁ (1 − p)^γ [1 − p − γp log p].
+    Its derivative is (1 − y′) a₀ p^γ [p − γ(1 − p) log(1 − p)] −
+    y′ a₁ (1 − p)^γ [1 − p − γp log p].
 
     Args:
         gamma: γ ≥ 0, how much less counts what is nearly right.
         alpha: a₁ in [0, 1], the weight of the positive class; a₀ = 1 − a₁ is that of the negative.
-            None for no weights, a₁ = a₀ = 1.
+            None for no weights, a₁ = a₀ = 1. It does the job of a `pos_weight` w: with
+            α = w/(1 + w) the error is 1/(1 + w) times that of weights w and 1.
+        label_smoothing: s in [0, 1], how far targets move towards ½.
 
     Raises:
-        ValueError: a negative or infinite gamma, an alpha outside [0, 1].
+        ValueError: a negative or infinite gamma, an alpha or smoothing outside [0, 1].
 
     Example:
         >>> z, y = jnp.array([1.0, 0.0, -3.0]), jnp.ones(3)
@@ -46,12 +50,13 @@ class FocalError:
 
     gamma: float = 2.0
     alpha: float | None = None
+    label_smoothing: float = 0.0
 
     def __post_init__(self):
-        if not 0 <= self.gamma < math.inf:
-            raise ValueError(f"gamma is {self.gamma}, expected a number that is not negative")
-        if self.alpha is not None and not 0 <= self.alpha <= 1:
-            raise ValueError(f"alpha is {self.alpha}, expected None or a number between 0 and 1")
+        check_not_negative("gamma", self.gamma)
+        if self.alpha is not None:
+            check_from_to("alpha", self.alpha, 0, 1)
+        check_from_to("label_smoothing", self.label_smoothing, 0, 1)
 
     def __call__(
         self, logits: Float[Array, "..."], target: Float[Array, "..."]
@@ -63,6 +68,7 @@ class FocalError:
         return _slope(self.gamma, logits, *self._weights(target))
 
     def _weights(self, target: Array) -> tuple[Array, Array]:
+        target = smooth(target, self.label_smoothing)
         if self.alpha is None:
             return target, 1 - target
         return self.alpha * target, (1 - self.alpha) * (1 - target)
@@ -116,8 +122,8 @@ focal = Loss(FocalError()).documented(
     """Mean focal loss from logits over all numbers, of γ = 2 without weights: Σ e / (N·C).
 
     e = −y (1 − p)² log p − (1 − y) p² log(1 − p), in nats; the predictions are logits, p = σ(z).
-    Lin et al. divide the sum by the number of positives instead. For another γ or weights of the
-    classes write `Loss(FocalError(gamma=…, alpha=…))`.
+    Lin et al. divide the sum by the number of positives instead. For another γ, weights of the
+    classes or smooth labels write `Loss(FocalError(gamma=…, alpha=…, label_smoothing=…))`.
 
     Example:
         >>> import jax.numpy as jnp

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import saturated
+from jaxae.losses._hyperparameters import check_from_to
 
 SMALLEST, LARGEST = 2.0**-63, 2.0**63  # the squares and their inverses are float32 numbers
 
@@ -25,7 +26,7 @@ class LocationScaleError:
     scale: float
 
     def __post_init__(self):
-        check_positive("scale", self.scale)
+        check_from_to("scale", self.scale, SMALLEST, LARGEST)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.losses._hyperparameters import check_between
 from jaxae.losses._loss import Loss
 
 
@@ -42,8 +43,7 @@ class QuantileError:
     quantile: float = 0.5
 
     def __post_init__(self):
-        if not 0 < self.quantile < 1:
-            raise ValueError(f"quantile is {self.quantile}, expected a number between 0 and 1")
+        check_between("quantile", self.quantile, 0, 1)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]

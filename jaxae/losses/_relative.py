@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from jaxae.losses._elementary import absolute
 from jaxae.losses._error import closed_form
+from jaxae.losses._hyperparameters import check_from_to
 from jaxae.losses._loss import Loss
 
 
@@ -90,7 +91,7 @@ class AbsolutePercentageError:
         epsilon: ε > 0, the smallest size of a target, in the target's unit.
 
     Raises:
-        ValueError: an epsilon below 1e-30.
+        ValueError: an epsilon that is not between 1e-30 and 1e30.
 
     Example:
         >>> import jax.numpy as jnp
@@ -106,8 +107,7 @@ class AbsolutePercentageError:
 
     def __post_init__(self):
         # Below it, 100/ε overflows float32.
-        if not self.epsilon >= 1e-30:
-            raise ValueError(f"epsilon is {self.epsilon}, expected at least 1e-30")
+        check_from_to("epsilon", self.epsilon, 1e-30, 1e30)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]

@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.losses._elementary import cosh_remainder
 from jaxae.losses._error import closed_form
+from jaxae.losses._hyperparameters import check_from_to, check_positive
 from jaxae.losses._loss import Loss
 
 
@@ -25,7 +27,7 @@ class HuberError:
         delta: δ > 0, where it turns from one to the other, in the target's unit.
 
     Raises:
-        ValueError: a delta that is not positive.
+        ValueError: a delta that is not positive and finite.
 
     Example:
         >>> import jax.numpy as jnp
@@ -40,8 +42,7 @@ class HuberError:
     delta: float = 1.0
 
     def __post_init__(self):
-        if not self.delta > 0:
-            raise ValueError(f"delta is {self.delta}, expected a positive number")
+        check_positive("delta", self.delta)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]
@@ -108,21 +109,13 @@ def _log_cosh(d: Array) -> Array:
     near, beyond = jnp.minimum(abs(d), 1), jnp.maximum(abs(d) - 1, 0)
     # One logarithm for both sides of 1: cosh(1 + b)/exp b = cosh 1 − (1 − exp(−2b))/(2e).
     lost = (1 - jnp.exp(-2 * beyond)) / (2 * math.e)
-    return beyond + jnp.log1p(_cosh_minus_one(near * near) - lost)
+    return beyond + jnp.log1p(cosh_remainder(near) - lost)
 
 
 @_log_cosh.defjvp
 def _log_cosh_jvp(primals, tangents):
     (d,), (tangent,) = primals, tangents
     return _log_cosh(d), jnp.tanh(d) * tangent
-
-
-def _cosh_minus_one(square: Array) -> Array:
-    """d²/2! + d⁴/4! + … + d¹⁸/18!, exact to float64 where d² ≤ 1."""
-    series = jnp.zeros_like(square)
-    for power in range(18, 0, -2):
-        series = 1 / math.factorial(power) + square * series
-    return square * series
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,8 +153,7 @@ class CharbonnierError:
 
     def __post_init__(self):
         # Squares of ε and of 1e9 ε are float32 numbers.
-        if not 1e-15 <= self.epsilon <= 1e9:
-            raise ValueError(f"epsilon is {self.epsilon}, expected a number from 1e-15 to 1e9")
+        check_from_to("epsilon", self.epsilon, 1e-15, 1e9)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]

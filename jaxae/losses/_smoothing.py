@@ -24,13 +24,3 @@ def smooth(target: Array, amount: float, classes: int = 2) -> Array:
         section 7, https://arxiv.org/abs/1512.00567
     """
     return target if amount == 0 else target * (1 - amount) + amount / classes
-
-
-def check_smoothing(amount: float) -> None:
-    """Raise unless the amount is between 0 and 1.
-
-    Raises:
-        ValueError: what came, and what was expected.
-    """
-    if not 0 <= amount <= 1:
-        raise ValueError(f"label_smoothing is {amount}, expected a number between 0 and 1")

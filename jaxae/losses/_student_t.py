@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from jaxae.losses._elementary import saturated
+from jaxae.losses._hyperparameters import check_from_to
 from jaxae.losses._likelihood import Likelihood
-from jaxae.losses._location_scale import LocationScaleError, check_positive
+from jaxae.losses._location_scale import LARGEST, SMALLEST, LocationScaleError
 from jaxae.losses._loss import Loss
 
 
@@ -49,7 +50,7 @@ class StudentTError(LocationScaleError):
 
     def __post_init__(self):
         super().__post_init__()
-        check_positive("degrees_of_freedom", self.degrees_of_freedom)
+        check_from_to("degrees_of_freedom", self.degrees_of_freedom, SMALLEST, LARGEST)
 
     def _energy(self, z: Array) -> Array:
         # log(1 + t²) = 2 log t + log(1 + 1/t²) beyond 1, where t² would overflow.

@@ -189,7 +189,7 @@ def test_the_likelihood_draws_levels_and_reads_their_mean(rng):
 
 
 def test_one_class_is_refused():
-    with pytest.raises(ValueError, match="classes is 1, expected two or more"):
+    with pytest.raises(ValueError, match="classes is 1, expected a whole number of at least 2"):
         categorical(1)
 
 

@@ -73,5 +73,5 @@ def test_float64_is_right_to_its_own_precision(rng):
 
 @pytest.mark.parametrize("quantile", [0.0, 1.0, -0.1, 50.0, float("nan")])
 def test_a_quantile_that_is_not_between_0_and_1_is_refused(quantile):
-    with pytest.raises(ValueError, match=r"quantile is .*, expected a number between 0 and 1"):
+    with pytest.raises(ValueError, match=r"quantile is .*, expected a number above 0 and below 1"):
         QuantileError(quantile)

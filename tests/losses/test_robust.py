@@ -149,13 +149,13 @@ def test_what_keras_computes():
     assert log_cosh(p, y) == pytest.approx(3.9493067, rel=1e-6)
 
 
-@pytest.mark.parametrize("delta", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("delta", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_delta_that_is_not_positive_is_refused(delta):
-    with pytest.raises(ValueError, match=r"delta is .*, expected a positive number"):
+    with pytest.raises(ValueError, match=r"delta is .*, expected a finite number above 0"):
         HuberError(delta)
 
 
 @pytest.mark.parametrize("epsilon", [0.0, -1.0, 1e-20, float("inf"), float("nan")])
 def test_an_epsilon_whose_square_is_no_float32_is_refused(epsilon):
-    with pytest.raises(ValueError, match=r"epsilon is .*, expected a number from 1e-15 to 1e9"):
+    with pytest.raises(ValueError, match=r"epsilon is .*, expected a number from 1e-15 to 1e\+09"):
         CharbonnierError(epsilon)
