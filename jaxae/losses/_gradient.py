@@ -1,8 +1,9 @@
 """Gradients in closed form: what `jax.grad` of a batch loss comes to, written out."""
 
+import dataclasses
 import functools
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +11,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxae.losses._arguments import Arguments
-from jaxae.losses._error import derivative_of
+from jaxae.losses._base import BaseLoss
+from jaxae.losses._error import derivative_of, event_of, parameters_of
 from jaxae.losses._loss import Loss
-from jaxae.losses._mean import Mean
 
 
 def analytic_gradient(loss: Loss) -> Callable[..., Float[Array, "N ..."]]:
@@ -45,19 +46,26 @@ def analytic_gradient(loss: Loss) -> Callable[..., Float[Array, "N ..."]]:
         >>> jax.grad(mse)(A, Y).tolist()
         [[0.0, 1.0], [1.5, 2.0]]
     """
-    if not isinstance(loss, Loss):
-        raise TypeError(f"got {loss!r}, expected a Loss: an error that is added and divided once")
-    derivative_of(loss.error)
-    return functools.partial(_gradient, loss)
+    _demand_closed_form(loss)
+    return functools.partial(_gradient, loss, 1.0)
 
 
-class Residuals(NamedTuple):
-    """What `forward` keeps for `backward`: the loss and what it was called with."""
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, eq=False)
+class Residuals:
+    """What `forward` keeps for `backward`, a pytree: the loss and what it was called with.
 
-    loss: Loss
-    arrays: tuple[ArrayLike, ...]
-    where: ArrayLike | None
-    weights: ArrayLike | None
+    Args:
+        loss: the loss, static: no leaf of the tree.
+        arrays: what the loss took, e.g. predictions and targets.
+        where: the mask, or None.
+        weights: the weights, or None.
+    """
+
+    loss: Loss = dataclasses.field(metadata={"static": True})
+    arrays: Any
+    where: Any
+    weights: Any
 
 
 def forward(
@@ -78,7 +86,10 @@ def forward(
         weights: non-negative, over a prefix of the targets' axes.
 
     Returns:
-        The value, a scalar, and the Residuals.
+        The value, a scalar, and the Residuals. Both may leave a function that is jitted.
+
+    Raises:
+        TypeError, ValueError: what `analytic_gradient` raises, and what the loss raises.
 
     Example:
         >>> from jaxae.losses import mse
@@ -87,6 +98,7 @@ def forward(
         >>> float(value), backward(residuals).tolist()
         (7.25, [[0.0, 1.0], [1.5, 2.0]])
     """
+    _demand_closed_form(loss)
     value = loss(*arrays, where=where, weights=weights)
     return value, Residuals(loss, arrays, where, weights)
 
@@ -100,26 +112,59 @@ def backward(residuals: Residuals, cotangent: ArrayLike = 1.0) -> Float[Array, "
 
     Returns:
         An array of the predictions' shape and dtype.
+
+    Raises:
+        ValueError: a cotangent that is not a scalar.
     """
-    gradient = analytic_gradient(residuals.loss)
-    slopes = gradient(*residuals.arrays, where=residuals.where, weights=residuals.weights)
-    return jnp.asarray(cotangent, slopes.dtype) * slopes
+    if jnp.ndim(cotangent) != 0:
+        raise ValueError(
+            f"cotangent has shape {jnp.shape(cotangent)}, expected a scalar: the derivative of "
+            "what comes after the loss by the loss, which is one number"
+        )
+    r = residuals
+    return _gradient(r.loss, cotangent, *r.arrays, where=r.where, weights=r.weights)
+
+
+def checked(
+    loss: BaseLoss,
+    arrays: Sequence[ArrayLike],
+    where: ArrayLike | None,
+    weights: ArrayLike | None,
+) -> Arguments:
+    """What a loss is called with, as arrays; raises what the loss would raise."""
+    arguments = Arguments.of(arrays, where, weights)
+    arguments.check(parameters_of(loss.error), event_of(loss.error), batch_axes=1)
+    return arguments
+
+
+def _demand_closed_form(loss: Any) -> None:
+    if not isinstance(loss, Loss):
+        raise TypeError(f"got {loss!r}, expected a Loss: an error that is added and divided once")
+    derivative_of(loss.error)
 
 
 def _gradient(
     loss: Loss,
+    cotangent: ArrayLike,
     *arrays: ArrayLike,
     where: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> Array:
-    merged = loss.merged(*arrays, where=where, weights=weights)
-    arguments = Arguments.of(arrays, where, weights)
-    slopes = jax.vmap(functools.partial(_slopes, loss))(arguments)
-    weight = merged.weight if isinstance(merged, Mean) else jnp.ones((), slopes.dtype)
-    return Mean(slopes, weight).value.astype(arguments.arrays[0].dtype)
+    return _compiled(loss, cotangent, checked(loss, arrays, where, weights))
 
 
-def _slopes(loss: Loss, one: Arguments) -> Array:
-    """One sample's w·m·e'."""
+@functools.partial(jax.jit, static_argnums=0)
+def _compiled(loss: Loss, cotangent: Array, arguments: Arguments) -> Array:
+    # A loss whose denominator is no sum over samples says what it is of a whole batch.
+    whole = getattr(loss, "whole", loss.merged)
+    statistic: Any = whole(*arguments.arrays, where=arguments.where, weights=arguments.weights)
+    by_total = jnp.asarray(cotangent, statistic.total.dtype)
+    scale = dataclasses.replace(statistic, total=by_total).value
+    slopes = jax.vmap(functools.partial(_slopes, loss, scale))(arguments)
+    return slopes.astype(arguments.arrays[0].dtype)
+
+
+def _slopes(loss: Loss, scale: Array, one: Arguments) -> Array:
+    """One sample's w·m·e' times a scale, which comes first so that a large e' stays finite."""
     kept, coverage = loss.covered(one.arrays, one.where, one.weights)
-    return coverage.weigh(derivative_of(loss.error)(*kept))
+    return coverage.weigh(scale * derivative_of(loss.error)(*kept))

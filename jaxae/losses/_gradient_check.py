@@ -1,6 +1,7 @@
 """Checks of gradients: the closed form, `jax.grad` and central differences, side by side."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +9,11 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from jaxae.losses._arguments import Arguments
 from jaxae.losses._base import BaseLoss
-from jaxae.losses._error import name_of
-from jaxae.losses._gradient import analytic_gradient
+from jaxae.losses._error import parameters_of
+from jaxae.losses._gradient import analytic_gradient, checked
+from jaxae.losses._hyperparameters import check_whole
 from jaxae.losses._loss import Loss
 
 # The truncation, h²/6 of the third derivative, is then far below float32's resolution, and so is
@@ -46,7 +49,7 @@ class GradientReport:
     """What `check_gradient` found; printed, a small table.
 
     Args:
-        name: of the loss.
+        name: of the loss; what it prints as, if it has none.
         shape: of the predictions.
         dtype: of the predictions.
         closed_form: the closed form against `jax.grad`; None where no closed form is known.
@@ -97,6 +100,8 @@ def check_gradient(
         A GradientReport: the largest differences, absolute and in units in the last place.
 
     Raises:
+        TypeError: something else than a loss, such as an error or a plain function.
+        ValueError: no predictions to compare gradients at, or no points.
         TypeError, ValueError: what the loss raises.
 
     Example:
@@ -112,48 +117,63 @@ def check_gradient(
         >>> report.closed_form.ulp <= 4
         True
     """
-    predictions, *others = (jnp.asarray(x) for x in arrays)
-    dtype = predictions.dtype
-    gradient = jax.grad(loss)(predictions, *others, where=where, weights=weights)
+    if not isinstance(loss, BaseLoss):
+        raise TypeError(f"got {loss!r}, expected a loss; of a plain error make one: Loss(error)")
+    arguments = checked(loss, arrays, where, weights)
+    predictions = arguments.arrays[0]
+    if predictions.size == 0:
+        name = parameters_of(loss.error)[0]
+        raise ValueError(
+            f"{name} has shape {predictions.shape}: there is nothing to compare, expected one "
+            "sample or more"
+        )
+    check_whole("points", points, 1)
+    gradient = _gradient(loss, arguments)
     closed = None
     if isinstance(loss, Loss) and hasattr(loss.error, "derivative"):
-        written = analytic_gradient(loss)(predictions, *others, where=where, weights=weights)
-        closed = Difference.between(written, gradient, dtype)
+        written = analytic_gradient(loss)(*arguments.arrays, where=where, weights=weights)
+        closed = Difference.between(written, gradient, predictions.dtype)
     index = np.unique(
         np.linspace(0, predictions.size - 1, min(points, predictions.size)).astype(int)
     )
-    numeric = _central_differences(loss, (predictions, *others), where, weights, index)
+    with jax.enable_x64(True):
+        numeric = np.asarray(_central_differences(loss, arguments, index))
     return GradientReport(
-        loss.name or name_of(loss.error),
+        loss.name or repr(loss),
         predictions.shape,
-        str(dtype),
+        str(predictions.dtype),
         closed,
-        Difference.between(np.asarray(gradient).ravel()[index], numeric, dtype),
+        Difference.between(np.asarray(gradient).ravel()[index], numeric, predictions.dtype),
         len(index),
     )
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def _gradient(loss: BaseLoss, arguments: Arguments) -> Array:
+    return jax.grad(functools.partial(_value, loss, arguments))(arguments.arrays[0])
+
+
+@functools.partial(jax.jit, static_argnums=0)
 def _central_differences(
-    loss: BaseLoss,
-    arrays: tuple[Array, ...],
-    where: ArrayLike | None,
-    weights: ArrayLike | None,
-    index: np.ndarray,
-) -> Float[np.ndarray, " points"]:
-    with jax.enable_x64(True):
-        first, *others = (_widened(x) for x in arrays)
+    loss: BaseLoss, arguments: Arguments, index: Array
+) -> Float[Array, " points"]:
+    first, *others = (_widened(x) for x in arguments.arrays)
+    wide = arguments._replace(arrays=(first, *others))
 
-        def at(x: Array) -> Array:
-            return loss(x, *others, where=where, weights=weights)
+    def difference(i: Array) -> Array:
+        flat = first.ravel()
+        step = jnp.maximum(STEP, 1e-9 * abs(flat[i]))
+        up, down = (flat.at[i].add(h) for h in (step, -step))
+        rise, fall = (_value(loss, wide, x.reshape(first.shape)) for x in (up, down))
+        return (rise - fall) / (up[i] - down[i])
 
-        def difference(i: Array) -> Array:
-            flat = first.ravel()
-            step = jnp.maximum(STEP, 1e-9 * abs(flat[i]))
-            up, down = (flat.at[i].add(h) for h in (step, -step))
-            rise = at(up.reshape(first.shape)) - at(down.reshape(first.shape))
-            return rise / (up[i] - down[i])
+    return jax.lax.map(difference, index)
 
-        return np.asarray(jax.lax.map(difference, jnp.asarray(index)))
+
+def _value(loss: BaseLoss, arguments: Arguments, first: Array) -> Array:
+    """The loss as a function of its first array."""
+    others = arguments.arrays[1:]
+    return loss(first, *others, where=arguments.where, weights=arguments.weights)
 
 
 def _widened(x: Array) -> Array:

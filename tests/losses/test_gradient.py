@@ -1,48 +1,85 @@
 """Gradients written out, against `jax.grad`, NumPy and each other."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxae.losses import (
+    FeatureMeans,
+    HuberError,
     Loss,
-    absolute_error,
     analytic_gradient,
     backward,
     bce,
-    binary_cross_entropy,
+    binary_cross_entropy_from_probabilities,
     check_gradient,
     closed_form,
     forward,
     mse,
     squared_error,
     sse,
+    sse_per_sample,
 )
+from jaxae.losses.conventions import CONVENTIONS, KERAS_2_2, Scaled
 
-COUNTS = ["weight", "valid", "nonzero", "all"]
+REDUCTIONS = [
+    Loss(squared_error, unit, count)
+    for unit in ("element", "sample", "total")
+    for count in ("weight", "valid", "nonzero", "all")
+]
+NAMED = [c(squared_error) for c in CONVENTIONS.values() if c.unit != "none"]
 
 
 def batch(rng, shape=(4, 3, 2)):
     return rng.normal(size=shape).astype(np.float32), rng.random(shape).astype(np.float32)
 
 
-@pytest.mark.parametrize(
-    ("error", "unit", "count"),
-    [
-        *((squared_error, "element", count) for count in COUNTS),
-        *((absolute_error, "sample", count) for count in COUNTS),
-        (binary_cross_entropy, "total", "weight"),
-    ],
-)
-def test_the_closed_form_is_jax_grad_under_every_reduction(error, unit, count, rng):
-    loss, (A, Y) = Loss(error, unit, count), batch(rng)
+def test_the_closed_form_is_jax_grad_in_every_convention_unit_and_count(rng):
+    losses = list(dict.fromkeys([*REDUCTIONS, *NAMED, bce]))
+    A, Y = batch(rng)
     where, weights = rng.random((4, 3)) > 0.3, rng.integers(0, 3, 4).astype(np.float32)
-    A[~where] = np.nan
-    arguments = {"where": where, "weights": weights}
-    got = analytic_gradient(loss)(A, Y, **arguments)
-    np.testing.assert_allclose(got, jax.grad(loss)(A, Y, **arguments), rtol=1e-6, atol=1e-9)
-    assert (got[~where] == 0).all()
+    masked = np.where(where[..., None], A, np.nan)
+
+    @jax.jit
+    def gradients(A, masked, Y, where, weights):
+        coverings = {
+            "neither": (A, {}),
+            "a mask": (masked, {"where": where}),
+            "weights": (A, {"weights": weights}),
+            "both": (masked, {"where": where, "weights": weights}),
+        }
+        return [
+            {
+                covered: (analytic_gradient(loss)(x, Y, **c), jax.grad(loss)(x, Y, **c))
+                for covered, (x, c) in coverings.items()
+            }
+            for loss in losses
+        ]
+
+    for loss, found in zip(losses, gradients(A, masked, Y, where, weights), strict=True):
+        for covered, (got, expected) in found.items():
+            np.testing.assert_allclose(got, expected, rtol=1e-6, err_msg=f"{loss}, {covered}")
+            absent = ~where if covered in ("a mask", "both") else np.zeros((4, 3), bool)
+            assert (got[absent] == 0).all()
+            assert (got != 0).any()
+
+
+def test_the_closed_form_of_keras_2_2_with_a_mask_and_weights_is_the_textbooks():
+    A, Y = np.array([[1, 3], [2, 4]], np.float32), np.zeros((2, 2), np.float32)
+    where, weights = np.array([[True, False], [True, True]]), np.array([3, 0], np.float32)
+    # 2a · w · m / (numel · mean(m) · mean(w ≠ 0)) = 2a · w · m / (4 · ¾ · ½).
+    got = analytic_gradient(KERAS_2_2(squared_error))(A, Y, where=where, weights=weights)
+    np.testing.assert_allclose(got, [[4, 0], [0, 0]], rtol=1e-6)
+
+
+def test_a_slope_near_the_largest_number_is_divided_before_it_is_weighed():
+    loss = Loss(binary_cross_entropy_from_probabilities)
+    zero, one = np.zeros((4, 1), np.float32), np.ones((4, 1), np.float32)
+    weights = np.full(4, 2, np.float32)
+    assert np.isfinite(analytic_gradient(loss)(zero, one, weights=weights)).all()
 
 
 def test_the_closed_form_of_mse_is_the_textbooks(rng):
@@ -66,16 +103,44 @@ def test_the_closed_form_has_the_dtype_of_the_predictions(dtype, rng):
 
 def test_mistakes_are_the_losss_own(rng):
     A, Y = batch(rng)
-    with pytest.raises(ValueError, match="nothing is broadcast"):
-        analytic_gradient(mse)(A, Y[:, :1])
+    for of in (analytic_gradient(mse), lambda *a: forward(mse, *a), lambda *a: check(mse, *a)):
+        with pytest.raises(ValueError, match="nothing is broadcast"):
+            of(A, Y[:, :1])
+        with pytest.raises(TypeError, match="prediction has dtype int32, expected a floating"):
+            of(A.astype(np.int32), Y)
+        with pytest.raises(TypeError, match="got 1 arrays, expected 2: prediction, target"):
+            of(A)
+        with pytest.raises(TypeError, match="JAX"):
+            of(np.array(["A"]), Y)
 
 
-def test_an_error_without_a_closed_form_is_named():
-    def quartic_error(prediction, target):
-        return (prediction - target) ** 4
+# Past the type checker of the tests, which refuses them earlier.
+check, write_out, go_forward = map(inspect.unwrap, (check_gradient, analytic_gradient, forward))
 
-    with pytest.raises(ValueError, match=r"quartic_error; mark it with @closed_form"):
-        analytic_gradient(Loss(quartic_error))
+
+def test_what_is_no_loss_is_refused(rng):
+    A, Y = batch(rng)
+    for wrong in (squared_error, lambda A, Y: jnp.mean((A - Y) ** 2), "mse"):
+        with pytest.raises(TypeError, match=r"expected a loss; of a plain error make one: Loss\("):
+            check(wrong, A, Y)
+        with pytest.raises(TypeError, match="expected a Loss: an error that is added and divided"):
+            write_out(wrong)
+        with pytest.raises(TypeError, match="expected a Loss: an error that is added and divided"):
+            go_forward(wrong, A, Y)
+
+
+def quartic_error(prediction, target):
+    return (prediction - target) ** 4
+
+
+@pytest.mark.parametrize("error", [quartic_error, Scaled(quartic_error, 0.5)])
+def test_an_error_without_a_closed_form_is_named_before_anything_is_computed(error, rng):
+    named = r"of (0\.5·)?quartic_error; mark it with @closed_form"
+    with pytest.raises(ValueError, match=named):
+        analytic_gradient(Loss(error))
+    with pytest.raises(ValueError, match=named):
+        forward(Loss(error))
+    assert check_gradient(Loss(error), *batch(rng)).closed_form is None
 
 
 def test_a_report_finds_a_wrong_closed_form(rng):
@@ -113,6 +178,14 @@ def test_a_report_covers_masks_and_as_many_points_as_asked(rng):
     assert report.central_differences.absolute < 1e-7
 
 
+def test_a_report_of_nothing_is_refused(rng):
+    A, Y = batch(rng, (0, 5))
+    with pytest.raises(ValueError, match=r"logits has shape \(0, 5\): there is nothing to compare"):
+        check_gradient(bce, A, Y)
+    with pytest.raises(ValueError, match="points is 0, expected a whole number of at least 1"):
+        check_gradient(mse, *batch(rng), points=0)
+
+
 def test_a_printed_report_is_a_small_table(rng):
     lines = str(check_gradient(mse, *batch(rng))).splitlines()
     assert lines[0] == "jax.grad of mse, 4×3×2 float32"
@@ -121,6 +194,24 @@ def test_a_printed_report_is_a_small_table(rng):
         "closed form",
         "central differences",
     ]
+
+
+def largest(means, present):
+    return jnp.max(means, where=present, initial=0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [
+        (FeatureMeans(squared_error, largest), "FeatureMeans(squared_error, largest, count='we"),
+        (Loss(HuberError(0.5), "sample"), "Loss(HuberError(delta=0.5), unit='sample', count='we"),
+        (KERAS_2_2(squared_error), "Keras22Loss(squared_error)"),
+    ],
+)
+def test_a_loss_without_a_name_is_called_what_it_prints_as(loss, name, rng):
+    report = check_gradient(loss, *batch(rng), points=1)
+    assert report.name.startswith(name)
+    assert str(report).startswith(f"jax.grad of {name}")
 
 
 class MSELoss:
@@ -148,3 +239,34 @@ def test_the_pair_is_the_numpy_class(rng):
 def test_a_cotangent_multiplies(rng):
     _, residuals = forward(sse, *batch(rng))
     np.testing.assert_allclose(backward(residuals, 3.0), 3 * backward(residuals), rtol=1e-6)
+
+
+def test_a_cotangent_multiplies_before_the_gradient_is_rounded_to_float16():
+    A, Y = jnp.full((4, 1), 1e-7, jnp.float16), jnp.zeros((4, 1), jnp.float16)
+    _, residuals = forward(sse_per_sample, A, Y)
+    expected = 2.0**14 * 2 * A.astype(jnp.float32) / 4
+    np.testing.assert_allclose(backward(residuals, 2.0**14), expected, rtol=1e-3)
+
+
+def test_a_cotangent_that_is_no_scalar_is_refused(rng):
+    A, Y = batch(rng)
+    _, residuals = forward(mse, A, Y)
+    for cotangent in (np.ones_like(A), np.ones(1, np.float32)):
+        with pytest.raises(ValueError, match=r"cotangent has shape \(.*\), expected a scalar"):
+            backward(residuals, cotangent)
+
+
+def test_residuals_leave_a_function_that_is_jitted(rng):
+    A, Y = batch(rng)
+    where, weights = np.array([True, True, False, True]), np.arange(4, dtype=np.float32)
+
+    @jax.jit
+    def half_of(A, Y, where, weights):
+        return forward(sse_per_sample, A, Y, where=where, weights=weights)
+
+    value, residuals = half_of(A, Y, where, weights)
+    assert residuals.loss is sse_per_sample
+    assert len(jax.tree.leaves(residuals)) == 4
+    expected, gradient = jax.value_and_grad(sse_per_sample)(A, Y, where=where, weights=weights)
+    assert value == pytest.approx(float(expected), rel=1e-6)
+    np.testing.assert_allclose(jax.jit(backward)(residuals), gradient, rtol=1e-6)

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, Literal, get_args
 
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
+from jaxae.losses._arguments import Arguments
 from jaxae.losses._coverage import Count, Coverage
+from jaxae.losses._error import ELEMENT
+from jaxae.losses._hyperparameters import check_choice, check_positive
 from jaxae.losses._loss import Loss, Unit
 from jaxae.losses.conventions._scaled import Error, scaled
 
@@ -55,14 +59,9 @@ class Convention:
     factor: float = 1.0
 
     def __post_init__(self):
-        units = (*get_args(Unit), *get_args(NotReduced))
-        for name, options in (("unit", units), ("count", get_args(Count))):
-            if getattr(self, name) not in options:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}, expected one of {', '.join(options)}"
-                )
-        if not self.factor > 0:
-            raise ValueError(f"factor is {self.factor}, expected a positive number")
+        check_choice("unit", self.unit, (*get_args(Unit), *get_args(NotReduced)))
+        check_choice("count", self.count, get_args(Count))
+        check_positive("factor", self.factor)
 
     def __call__(self, error: Error) -> Any:
         """The loss that the library computes from this error.
@@ -81,6 +80,8 @@ class Convention:
         shape: Sequence[int],
         where: ArrayLike | None = None,
         weights: ArrayLike | None = None,
+        *,
+        error: Error | None = None,
     ) -> Fraction:
         """What the sum Σ w·m·e is multiplied by: factor / denominator, exactly.
 
@@ -88,11 +89,14 @@ class Convention:
             shape: of the errors of a whole batch, (N, ...).
             where: the batch's mask, over a prefix of the shape.
             weights: the batch's weights, over a prefix of the shape.
+            error: the error, where it is not elementwise and the convention asks which it is:
+                `KERAS_3_SUM` does.
 
         Returns:
             A rational number. Weights enter as the float32 numbers that a loss reads.
 
         Raises:
+            TypeError: a mask that is not boolean, as a loss raises it.
             ValueError: the library does not reduce, a mask or weights of a shape that is not a
                 prefix, or nothing counts.
         """
@@ -101,13 +105,15 @@ class Convention:
                 f"{self.name} does not reduce: it has one number for each element and divides by "
                 "nothing; compare a convention that reduces, e.g. TORCH_MEAN"
             )
-        coverage = Coverage(*(_covering(x, shape) for x in (where, weights)))
-        denominator = self._denominator(tuple(shape), coverage)
+        shape = tuple(shape)
+        denominator = self._denominator(shape, _coverage(shape, where, weights), error)
         if denominator == 0:
             raise ValueError(f"nothing counts in {self.name}: everything is masked or weighs 0")
         return Fraction(self.factor) / denominator
 
-    def _denominator(self, shape: tuple[int, ...], coverage: Coverage) -> Fraction:
+    def _denominator(
+        self, shape: tuple[int, ...], coverage: Coverage, error: Error | None
+    ) -> Fraction:
         if self.unit == "total":
             return Fraction(1)
         counts = coverage.counts(self.count)
@@ -124,6 +130,8 @@ def constant(
     shape: Sequence[int],
     where: ArrayLike | None = None,
     weights: ArrayLike | None = None,
+    *,
+    error: Error | None = None,
 ) -> Fraction:
     """How many times a's number b's is: value_b / value_a, the same whatever the predictions.
 
@@ -134,11 +142,14 @@ def constant(
             elementwise.
         where: the batch's mask, bool, over a prefix of the shape.
         weights: the batch's weights, over a prefix of the shape.
+        error: the error, where it is not elementwise and a or b is `KERAS_3_SUM`, whose number
+            depends on it.
 
     Returns:
         An exact rational number; `float` makes a number of it.
 
     Raises:
+        TypeError: a mask that is not boolean.
         ValueError: a convention that does not reduce, a mask or weights of a shape that is not a
             prefix, or nothing that counts.
 
@@ -146,8 +157,15 @@ def constant(
         >>> from jaxae.losses.conventions import PYTHAE_VAE, TORCH_MEAN
         >>> constant(TORCH_MEAN, PYTHAE_VAE, (100, 784))
         Fraction(392, 1)
+        >>> from jaxae.losses import categorical_cross_entropy_from_classes
+        >>> from jaxae.losses.conventions import KERAS_3_SUM, TORCH_SUM
+        >>> constant(TORCH_SUM, KERAS_3_SUM, (6, 4))
+        Fraction(1, 4)
+        >>> constant(TORCH_SUM, KERAS_3_SUM, (6, 4), error=categorical_cross_entropy_from_classes)
+        Fraction(1, 1)
     """
-    return b.multiplier(shape, where, weights) / a.multiplier(shape, where, weights)
+    wanted, at_hand = (c.multiplier(shape, where, weights, error=error) for c in (b, a))
+    return wanted / at_hand
 
 
 def exact_sum(x: Array) -> Fraction:
@@ -156,10 +174,14 @@ def exact_sum(x: Array) -> Fraction:
     return int(jnp.count_nonzero(x == 1)) + Fraction(math.fsum(others.tolist()))
 
 
-def _covering(x: ArrayLike | None, shape: Sequence[int]) -> Array | None:
-    if x is None:
-        return None
-    x, shape = jnp.asarray(x), tuple(shape)
-    if x.ndim == 0 or x.shape != shape[: x.ndim]:
-        raise ValueError(f"got a mask or weights of shape {x.shape}, expected a prefix of {shape}")
-    return x
+def _coverage(
+    shape: tuple[int, ...], where: ArrayLike | None, weights: ArrayLike | None
+) -> Coverage:
+    """A mask and weights, checked as a loss checks them beside errors of this shape."""
+
+    def check(errors: Array) -> None:
+        arguments = Arguments.of((errors,), where, weights)
+        arguments.check(("the errors",), ELEMENT, batch_axes=1)
+
+    jax.eval_shape(check, jax.ShapeDtypeStruct(shape, jnp.float32))
+    return Coverage(*(None if x is None else jnp.asarray(x) for x in (where, weights)))

@@ -3,6 +3,8 @@
 from fractions import Fraction
 from typing import NamedTuple
 
+from jaxae.losses._hyperparameters import check_positive
+
 
 class SGD(NamedTuple):
     """Hyperparameters of stochastic gradient descent, with or without momentum.
@@ -79,8 +81,7 @@ class Adam(NamedTuple):
 
 
 def _positive(constant: float | int | Fraction) -> float:
-    if not 0 < constant < float("inf"):
-        raise ValueError(f"constant is {constant}, expected a positive number")
+    check_positive("constant", constant)
     return float(constant)
 
 

@@ -1,5 +1,6 @@
 """Keras ≤ 2.2: a mask and weights each have a denominator of their own, and they multiply."""
 
+import dataclasses
 import math
 from fractions import Fraction
 
@@ -7,14 +8,15 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxae.losses._coverage import Coverage
-from jaxae.losses._error import event_of
+from jaxae.losses._coverage import Count, Coverage
+from jaxae.losses._error import event_of, name_of
 from jaxae.losses._loss import Loss
 from jaxae.losses._mean import Mean, Statistic
 from jaxae.losses.conventions._convention import Convention, exact_sum
 from jaxae.losses.conventions._scaled import Error, scaled
 
 
+@dataclasses.dataclass(frozen=True, repr=False)
 class Keras22Loss(Loss):
     """The loss of Keras ≤ 2.2: Σ mℓ / Σ m with a mask, Σ wℓ / #{w ≠ 0} with weights.
 
@@ -22,16 +24,38 @@ class Keras22Loss(Loss):
     the denominator is a product of sums and not a sum over samples: it is computed for whole
     batches only.
 
+    Args:
+        error: as of a Loss.
+        unit: "element", the only one: Keras 2.2 averages over every number.
+        count: "nonzero", the only one.
+
+    Raises:
+        ValueError: another unit or count.
+
     Example:
         >>> import jax.numpy as jnp
         >>> from jaxae.losses import squared_error
-        >>> loss = Keras22Loss(squared_error, count="nonzero")
+        >>> loss = Keras22Loss(squared_error)
         >>> A, Y, weights = jnp.ones((4, 1)), jnp.zeros((4, 1)), jnp.array([2.0, 2.0, 0.0, 0.0])
         >>> float(loss(A, Y, weights=weights))
         2.0
         >>> float(loss(A, Y, where=jnp.array([True, True, False, False]), weights=weights))
         4.0
     """
+
+    count: Count = "nonzero"
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name, only in (("unit", "element"), ("count", "nonzero")):
+            if getattr(self, name) != only:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}, expected {only!r}: Keras 2.2 has one way "
+                    "to reduce; for another use Loss(error, unit, count)"
+                )
+
+    def __repr__(self) -> str:
+        return f"Keras22Loss({name_of(self.error)})"
 
     def mean(
         self, *arrays: ArrayLike, where: ArrayLike | None = None, weights: ArrayLike | None = None
@@ -54,13 +78,23 @@ class Keras22Loss(Loss):
         self, *arrays: ArrayLike, where: ArrayLike | None = None, weights: ArrayLike | None = None
     ) -> Float[Array, ""]:
         """The loss of a whole batch, a scalar; takes what every loss takes."""
+        return self.whole(*arrays, where=where, weights=weights).value
+
+    def whole(
+        self, *arrays: ArrayLike, where: ArrayLike | None = None, weights: ArrayLike | None = None
+    ) -> Statistic:
+        """The statistic of a whole batch: its value is the loss; with both, it adds to no other.
+
+        Takes the same arguments and raises the same errors as calling the loss.
+        """
         if where is None or weights is None:
-            return super().__call__(*arrays, where=where, weights=weights)
-        total = Loss(self.error, unit="total")(*arrays, where=where, weights=weights)
+            return self.merged(*arrays, where=where, weights=weights)
+        summed = Loss(self.error, unit="total")
+        total = summed(*arrays, where=where, weights=weights)
         elements = event_of(self.error).elements([jnp.asarray(x) for x in arrays], batch_axes=1)
         coverage = Coverage(jnp.asarray(where), jnp.asarray(weights)).of_events(len(elements))
         kept = [x.mean(dtype=total.dtype) for x in _counted(coverage)]
-        return Mean(total, math.prod(elements) * math.prod(kept)).value
+        return Mean(total, math.prod(elements) * math.prod(kept))
 
 
 class Keras22(Convention):
@@ -68,9 +102,11 @@ class Keras22(Convention):
 
     def __call__(self, error: Error) -> Keras22Loss:
         """The loss that Keras ≤ 2.2 computes from this error."""
-        return Keras22Loss(scaled(error, self.factor), count="nonzero")
+        return Keras22Loss(scaled(error, self.factor))
 
-    def _denominator(self, shape: tuple[int, ...], coverage: Coverage) -> Fraction:
+    def _denominator(
+        self, shape: tuple[int, ...], coverage: Coverage, error: Error | None
+    ) -> Fraction:
         means = [exact_sum(x) / x.size for x in _counted(coverage)]
         return Fraction(math.prod(shape)) * math.prod(means)
 

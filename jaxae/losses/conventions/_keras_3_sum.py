@@ -1,4 +1,8 @@
-"""Keras's "sum" is no plain sum: each sample's loss is a mean over the last axis before it."""
+"""Keras's "sum" is no plain sum: each sample's loss is a mean over the last axis before it.
+
+The mean is taken inside Keras's loss function, of elementwise errors only: cross-entropy over
+classes is one number already, and is added as it is.
+"""
 
 from fractions import Fraction
 
@@ -14,17 +18,21 @@ class Keras3Sum(Convention):
 
     def __call__(self, error: Error) -> Loss:
         """The loss that Keras 3 computes from this error with `reduction="sum"`."""
-        # An error with an event of its own, as of classes, is one number per sample already.
-        elementwise = event_of(error) == ELEMENT
-        return Loss(LastAxisMean(error) if elementwise else error, unit="total")
+        return Loss(LastAxisMean(error) if _elementwise(error) else error, unit="total")
 
-    def _denominator(self, shape: tuple[int, ...], coverage: Coverage) -> Fraction:
-        return Fraction(shape[-1])
+    def _denominator(
+        self, shape: tuple[int, ...], coverage: Coverage, error: Error | None
+    ) -> Fraction:
+        return Fraction(shape[-1] if error is None or _elementwise(error) else 1)
+
+
+def _elementwise(error: Error) -> bool:
+    return event_of(error) == ELEMENT
 
 
 KERAS_3_SUM = Keras3Sum(
     "KERAS_3_SUM",
-    "Σmwℓ/C, C the length of the last axis",
+    "Σmwℓ/C, C the length of the last axis; Σmwℓ of what is not elementwise, as over classes",
     'keras 3.15.1, keras/src/losses/loss.py, reduction="sum"',
     unit="total",
 )

@@ -6,15 +6,8 @@ from collections.abc import Callable
 
 from jaxtyping import Array
 
-from jaxae.losses._error import (
-    Event,
-    Link,
-    derivative_of,
-    event_of,
-    link_of,
-    name_of,
-    parameters_of,
-)
+from jaxae.losses._error import Event, Link, event_of, link_of, name_of, parameters_of
+from jaxae.losses._hyperparameters import check_positive
 
 Error = Callable[..., Array]
 
@@ -40,6 +33,22 @@ class Wrapped:
         """The link of the error."""
         return link_of(self.error)
 
+    @property
+    def derivative(self) -> Callable[..., Array]:
+        """The closed form of the derivative by the first array, from the error's.
+
+        Raises:
+            AttributeError: no closed form is known of the error's.
+        """
+        inside = getattr(self.error, "derivative", None)
+        if inside is None:
+            raise AttributeError(f"no derivative is known of {name_of(self.error)}")
+        return lambda *arrays: self._outside(*arrays) * inside(*arrays)
+
+    def _outside(self, *arrays: Array) -> float:
+        """What the error's derivative is multiplied by."""
+        raise NotImplementedError(f"{type(self).__name__} defines no _outside")
+
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Scaled(Wrapped):
@@ -64,8 +73,7 @@ class Scaled(Wrapped):
 
     def __post_init__(self):
         super().__post_init__()
-        if not self.factor > 0:
-            raise ValueError(f"factor is {self.factor}, expected a positive number")
+        check_positive("factor", self.factor)
 
     def __call__(self, *arrays: Array) -> Array:
         return self.factor * self.error(*arrays)
@@ -78,13 +86,8 @@ class Scaled(Wrapped):
         """The event of the error."""
         return event_of(self.error)
 
-    def derivative(self, *arrays: Array) -> Array:
-        """The derivative by the first array: the error's, times the factor.
-
-        Raises:
-            ValueError: no closed form is known of the error's.
-        """
-        return self.factor * derivative_of(self.error)(*arrays)
+    def _outside(self, *arrays: Array) -> float:
+        return self.factor
 
 
 def scaled(error: Error, factor: float) -> Error:
@@ -115,10 +118,5 @@ class LastAxisMean(Wrapped):
     def __repr__(self) -> str:
         return f"mean of {name_of(self.error)} over the last axis"
 
-    def derivative(self, *arrays: Array) -> Array:
-        """The derivative by the first array: the error's, divided by the length of the last axis.
-
-        Raises:
-            ValueError: no closed form is known of the error's.
-        """
-        return derivative_of(self.error)(*arrays) / arrays[0].shape[-1]
+    def _outside(self, *arrays: Array) -> float:
+        return 1 / arrays[0].shape[-1]

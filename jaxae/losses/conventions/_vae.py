@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from jaxae.losses._hyperparameters import check_not_negative, check_positive, check_whole
 from jaxae.losses.conventions._convention import Convention
 from jaxae.losses.conventions._libraries import (
     FLAX_LINEN_VAE,
@@ -54,7 +55,8 @@ def effective_beta(
         β; above 1 the KL weighs more than in the ELBO.
 
     Raises:
-        ValueError: no `samples` where β depends on them; a convention that does not reduce.
+        ValueError: no features, latents or samples; no `samples` given where β depends on them; a
+            negative coefficient; a convention that does not reduce.
 
     Example:
         >>> from jaxae.losses.conventions import TORCH_MEAN, FLAX_NNX_VAE
@@ -65,6 +67,10 @@ def effective_beta(
     References:
         Higgins et al., beta-VAE, ICLR 2017, eq. 4, https://openreview.net/forum?id=Sy2fzU9gl
     """
+    check_whole("features", features, 1)
+    check_whole("latents", latents, 1)
+    check_not_negative("coefficient", coefficient)
+    check_positive("nats_per_error", nats_per_error)
     if samples is None:
         if (reconstruction.unit == "total") != (kl.unit == "total"):
             summed, other = sorted((reconstruction, kl), key=lambda c: c.unit != "total")
@@ -73,6 +79,7 @@ def effective_beta(
                 "how many samples a batch has; give samples="
             )
         samples = 1
+    check_whole("samples", samples, 1)
     r = reconstruction.multiplier((samples, features))
     k = kl.multiplier((samples, latents))
     return float(Fraction(coefficient) * Fraction(nats_per_error) * k / r)
@@ -90,10 +97,24 @@ class VAEConvention:
         nats_per_error: the negative log-likelihood in nats of an error of 1, as in
             `effective_beta`.
         meaning: the loss in one line.
+        capacity: the KL in nats from which on it is clamped, so that it has no gradient; None where
+            it is not clamped.
+
+    Raises:
+        ValueError: a coefficient or capacity that is negative, or nats_per_error that are not
+            positive.
 
     Example:
         >>> VAES["DEEPOBS_VAE"].effective_beta(features=784, latents=8)
         0.5
+
+        PyOD's KL has no gradient at its default capacity, 0; below another one it has:
+
+        >>> pyod = VAES["PYOD_VAE"]
+        >>> pyod.capacity, pyod.effective_beta(features=30, latents=2)
+        (0.0, 0.0)
+        >>> dataclasses.replace(pyod, capacity=5.0).effective_beta(features=30, latents=2)
+        15.0
     """
 
     name: str
@@ -102,10 +123,34 @@ class VAEConvention:
     coefficient: float = 1.0
     nats_per_error: float = 1.0
     meaning: str = ""
+    capacity: float | None = None
 
-    def effective_beta(self, features: int, latents: int, *, samples: int | None = None) -> float:
-        """The β of the β-VAE that has the same minimum; arguments as of the function."""
-        return effective_beta(
+    def __post_init__(self):
+        check_not_negative("coefficient", self.coefficient)
+        check_positive("nats_per_error", self.nats_per_error)
+        if self.capacity is not None:
+            check_not_negative("capacity", self.capacity)
+
+    def effective_beta(
+        self, features: int, latents: int, *, samples: int | None = None, kl: float = 0.0
+    ) -> float:
+        """The β of the β-VAE whose gradient is the same, up to a factor.
+
+        Args:
+            features: as of the function `effective_beta`.
+            latents: as of that function.
+            samples: as of that function.
+            kl: the batch's KL in nats, reduced as the library reduces it; from the capacity on, β
+                is 0. A KL is not negative, so at the capacity 0 it always is.
+
+        Returns:
+            β.
+
+        Raises:
+            ValueError: what the function raises; a negative KL.
+        """
+        check_not_negative("kl", kl)
+        beta = effective_beta(
             reconstruction=self.reconstruction,
             kl=self.kl,
             features=features,
@@ -114,6 +159,7 @@ class VAEConvention:
             nats_per_error=self.nats_per_error,
             samples=samples,
         )
+        return beta if self.capacity is None or kl < self.capacity else 0.0
 
 
 _DEEPOBS = Convention(
@@ -149,7 +195,8 @@ VAES: Mapping[str, VAEConvention] = {
             PYOD_VAE,
             _PYOD_KL,
             nats_per_error=0.5,
-            meaning="MSE + KL below its capacity; above, and by default, the KL has no gradient",
+            meaning="MSE + min(KL, capacity), which from the capacity on, 0, has no gradient of KL",
+            capacity=0.0,
         ),
     )
 }
@@ -164,7 +211,7 @@ def clamped_at_capacity(kl: ArrayLike, capacity: float = 0.0) -> Float[Array, ""
 
     Args:
         kl: a batch's KL in nats, summed over latents, averaged over samples; floating.
-        capacity: in nats.
+        capacity: in nats, as in `VAES["PYOD_VAE"].capacity`.
 
     Returns:
         The clamped KL, whose gradient is the KL's below the capacity, and 0 from it on.

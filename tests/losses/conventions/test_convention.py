@@ -14,6 +14,7 @@ from jaxae.losses import (
     Loss,
     bce,
     binary_cross_entropy,
+    categorical_cross_entropy_from_classes,
     closed_form,
     derivative_of,
     event_of,
@@ -177,7 +178,7 @@ def test_everything_masked_is_zero_with_zero_gradient(convention, rng):
 
 
 def test_a_mistake_is_named():
-    with pytest.raises(ValueError, match=r"factor is 0\.0, expected a positive"):
+    with pytest.raises(ValueError, match=r"factor is 0\.0, expected a finite number above 0"):
         Convention("mine", "", "", factor=0.0)
     broken = Convention("mine", "", "")
     object.__setattr__(broken, "count", "batch")  # the tests' type checker refuses it earlier
@@ -231,13 +232,38 @@ class TestConstant:
         with pytest.raises(ValueError, match="nothing counts in KERAS_3"):
             constant(KERAS_2_3, KERAS_3, (3, 2), np.zeros(3, bool))
 
-    def test_a_mask_of_the_last_axis_is_refused(self):
-        with pytest.raises(ValueError, match=r"shape \(2,\), expected a prefix of \(3, 2\)"):
-            constant(KERAS_2_3, KERAS_3, (3, 2), np.ones(2, bool))
+    def test_errors_that_are_not_elementwise_have_no_last_axis_in_the_sum_of_keras(self, rng):
+        error, shape = categorical_cross_entropy_from_classes, (6, 4)
+        logits = rng.normal(size=(*shape, 3)).astype(np.float32)
+        classes = rng.integers(0, 3, shape)
+        values = [c(error)(logits, classes) for c in (TORCH_SUM, KERAS_3_SUM)]
+        assert values[0] == values[1]
+        assert constant(TORCH_SUM, KERAS_3_SUM, shape, error=error) == 1
+        assert constant(TORCH_SUM, KERAS_3_SUM, shape, error=squared_error) == Fraction(1, 4)
+        assert constant(TORCH_SUM, KERAS_3_SUM, shape) == Fraction(1, 4)
+        assert "not elementwise" in KERAS_3_SUM.meaning
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"where": np.ones((3, 2), np.float32)},
+            {"where": np.ones(2, bool)},
+            {"weights": np.ones(2, np.float32)},
+            {"weights": np.ones((3, 2), np.complex64)},
+            {"weights": np.float32(1)},
+        ],
+    )
+    def test_a_mask_or_weights_that_a_loss_refuses_are_refused_in_its_words(self, given):
+        zeros = np.zeros((3, 2), np.float32)
+        with pytest.raises((TypeError, ValueError)) as losss:
+            mse(zeros, zeros, **given)
+        with pytest.raises(losss.type) as raised:
+            constant(KERAS_2_3, KERAS_3, (3, 2), **given)
+        assert str(raised.value) == str(losss.value)
+        assert str(raised.value).startswith(next(iter(given)))
 
     def test_for_whole_data_sets_it_is_quick_and_exact(self):
-        where = np.ones((60_000, 784), bool)
-        where[:, :392] = False
+        where = np.arange(784)[None].repeat(60_000, 0) >= 392
         expected = Fraction(1, 30_000 * 784)
         assert constant(TORCH_SUM, KERAS_3, where.shape, where) == expected
 
@@ -263,9 +289,10 @@ class TestScaled:
         assert derivative_of(LastAxisMean(error))(prediction, target).tolist() == [2, 0]
 
     def test_of_an_error_without_a_closed_form_there_is_none(self):
-        half = Scaled(lambda prediction, target: prediction, 0.5)
-        with pytest.raises(ValueError, match="no closed form is known"):
-            derivative_of(half)(jnp.ones(1), jnp.ones(1))
+        for error in (Scaled(abs, 0.5), LastAxisMean(abs)):
+            assert not hasattr(error, "derivative")
+            with pytest.raises(ValueError, match=r"no closed form is known of .*abs"):
+                derivative_of(error)
 
     def test_equal_ones_are_equal_and_so_are_copies(self):
         half = Scaled(GaussianError(2.0), 0.5)
@@ -276,7 +303,7 @@ class TestScaled:
             assert Loss(copied)(np.ones((1, 1)), np.ones((1, 1))).shape == ()
 
     def test_a_factor_that_is_not_positive_is_refused(self):
-        with pytest.raises(ValueError, match=r"factor is -1\.0, expected a positive"):
+        with pytest.raises(ValueError, match=r"factor is -1\.0, expected a finite number above"):
             Scaled(squared_error, -1.0)
 
 

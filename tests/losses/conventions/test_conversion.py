@@ -81,8 +81,8 @@ def test_converting_back_is_the_identity():
         assert hyperparameters.convert(4).convert(0.25) == hyperparameters
 
 
-@pytest.mark.parametrize("constant", [0, -1.0, float("nan"), float("inf")])
 @pytest.mark.parametrize("hyperparameters", [SGD(0.1), Adam(0.1)])
-def test_a_constant_that_is_not_positive_is_refused(hyperparameters, constant):
-    with pytest.raises(ValueError, match=f"constant is {constant}, expected a positive"):
-        hyperparameters.convert(constant)
+def test_a_constant_that_is_not_positive_is_refused(hyperparameters):
+    for k in (0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"constant is {k}, expected a finite number"):
+            hyperparameters.convert(k)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxae.losses import squared_error
-from jaxae.losses.conventions import KERAS_2_2, KERAS_3, TORCH_SUM, constant
+from jaxae.losses.conventions import KERAS_2_2, KERAS_3, TORCH_SUM, Keras22Loss, constant
 
 LOSS = KERAS_2_2(squared_error)
 # N = 2 samples, T = 2 steps, C = 2 features; errors are squares of the predictions.
@@ -117,6 +117,16 @@ def test_with_one_of_both_everything_works():
         ]
         assert (parts[0] + parts[1]).value == pytest.approx(float(LOSS(A, Y, **covered)))
         assert LOSS.per_sample(A, Y, **covered).shape == (2,)
+
+
+@pytest.mark.parametrize("other", [{"unit": "sample"}, {"unit": "total"}, {"count": "weight"}])
+def test_another_unit_or_count_is_refused(other):
+    expected = {"unit": "element", "count": "nonzero"}
+    (name, value), *_ = other.items()
+    message = f"{name} is {value!r}, expected {expected[name]!r}: Keras 2.2 has one way to reduce"
+    with pytest.raises(ValueError, match=message):
+        Keras22Loss(squared_error, **other)
+    assert Keras22Loss(squared_error, **expected) == LOSS
 
 
 def test_shapes_are_checked_with_both():

@@ -1,3 +1,6 @@
+import dataclasses
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +14,7 @@ from jaxae.losses.conventions import (
     TORCH_MEAN,
     TORCH_SUM,
     VAES,
+    VAEConvention,
     clamped_at_capacity,
     effective_beta,
 )
@@ -25,11 +29,53 @@ from jaxae.losses.conventions import (
         ("PYTHAE_VAE", 784, 16, 1),
         ("SCVI", 2000, 10, 1),
         ("DEEPOBS_VAE", 784, 8, 0.5),
-        ("PYOD_VAE", 30, 2, 15),
+        ("PYOD_VAE", 30, 2, 0),
     ],
 )
 def test_named_vaes(name, features, latents, beta):
     assert VAES[name].effective_beta(features, latents) == pytest.approx(beta, rel=1e-12)
+
+
+def test_pyods_beta_is_half_the_features_below_its_capacity_and_0_from_it_on():
+    assert VAES["PYOD_VAE"].capacity == 0
+    vae = dataclasses.replace(VAES["PYOD_VAE"], capacity=5.0)
+    assert [vae.effective_beta(30, 2, kl=kl) for kl in (0.0, 4.9, 5.0, 7.0)] == [15, 15, 0, 0]
+    # What the gradient of the clamped term says.
+    slopes = jax.vmap(jax.grad(lambda kl: clamped_at_capacity(kl, vae.capacity)))
+    assert slopes(jnp.array([0, 4.9, 5, 7])).tolist() == [1, 1, 0, 0]
+
+
+def test_a_vae_without_a_capacity_has_one_beta():
+    assert VAES["FLAX_LINEN_VAE"].capacity is None
+    assert VAES["FLAX_LINEN_VAE"].effective_beta(784, 20, kl=1e6) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"features": 0}, "features is 0, expected a whole number of at least 1"),
+        ({"features": 784.5}, r"features is 784\.5, expected a whole number"),
+        ({"latents": 0}, "latents is 0, expected a whole number of at least 1"),
+        ({"samples": 0}, "samples is 0, expected a whole number of at least 1"),
+        ({"coefficient": -1.0}, r"coefficient is -1\.0, expected a finite number, 0 or more"),
+        ({"nats_per_error": 0.0}, r"nats_per_error is 0\.0, expected a finite number above 0"),
+    ],
+)
+def test_numbers_that_make_no_beta_are_named(wrong, message):
+    right = {"reconstruction": TORCH_MEAN, "kl": TORCH_MEAN, "features": 784, "latents": 2}
+    # The tests' type checker refuses a fraction of a feature earlier.
+    with pytest.raises(ValueError, match=message):
+        inspect.unwrap(effective_beta)(**right | wrong)
+    if next(iter(wrong)) in ("coefficient", "nats_per_error"):
+        with pytest.raises(ValueError, match=message):
+            VAEConvention("mine", TORCH_MEAN, TORCH_MEAN, **wrong)
+
+
+def test_a_capacity_or_a_kl_that_is_negative_is_refused():
+    with pytest.raises(ValueError, match=r"capacity is -1\.0, expected a finite number, 0 or more"):
+        VAEConvention("mine", TORCH_MEAN, TORCH_MEAN, capacity=-1.0)
+    with pytest.raises(ValueError, match=r"kl is -1\.0, expected a finite number, 0 or more"):
+        VAES["PYOD_VAE"].effective_beta(30, 2, kl=-1.0)
 
 
 def test_beta_of_a_half_means_that_the_plain_squared_error_counts_reconstruction_twice(rng):
