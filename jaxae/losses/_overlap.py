@@ -2,19 +2,22 @@
 
 import dataclasses
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxae.losses._error import Event, takes
+from jaxae.losses._hyperparameters import check_not_negative
 from jaxae.losses._loss import Loss
+from jaxae.losses._scale import power_of_two
 
 
 @takes(Event(None, None, zero_is_absent=True))
 @dataclasses.dataclass(frozen=True)
 class TverskyError:
-    """1 − Tversky index of one whole sample; the Dice error where alpha and beta are ½.
+    """1 − Tversky index of one whole sample, without unit; the Dice error where both costs are ½.
 
     e = 1 − (TP + s)/(TP + αFP + βFN + s) = (αFP + βFN)/(TP + αFP + βFN + s)
 
@@ -24,9 +27,11 @@ class TverskyError:
     the index is the textbook's; where both sets are empty e is 0, with zero gradient. It does not
     grow smooth there: a prediction of 1e-9 for an empty target is at distance 1, and a smoothing
     of 1 (many implementations) or 1e-5 (MONAI) is what changes that. Equal samples are at distance
-    0 if they hold only 0 and 1, not between.
+    0 if they hold only 0 and 1, not between. V-Net's Dice has the squares Σ p² + Σ y² where this
+    one has Σ p + Σ y: the same for sets, another number for probabilities, and 0 for equal ones.
 
-    The derivative is (tα(1 − y) − (tβ + e)y)/D, where D is the denominator and t = 1 − e.
+    The derivative is (tα(1 − y) − (tβ + e)y)/D, where D is the denominator and t = 1 − e. Numbers
+    outside [0, 1] are no probabilities, but value and gradient are finite, and 0 where D is 0.
 
     Args:
         alpha: α ≥ 0, the cost of a false positive.
@@ -34,7 +39,7 @@ class TverskyError:
         smoothing: s ≥ 0, added to numerator and denominator of the index.
 
     Raises:
-        ValueError: a hyperparameter that is negative, or costs that are both 0.
+        ValueError: a hyperparameter that is negative or infinite, or costs that are both 0.
 
     Example:
         >>> p, y = jnp.array([1.0, 1.0, 0.0]), jnp.array([1.0, 0.0, 0.0])
@@ -42,10 +47,10 @@ class TverskyError:
         (0.3333, 0.5)
 
     References:
-        Milletari, Navab & Ahmadi, V-Net: fully convolutional neural networks for volumetric medical
-        image segmentation, 3DV 2016, section 3, https://arxiv.org/abs/1606.04797
         Salehi, Erdogmus & Gholipour, Tversky loss function for image segmentation using 3D fully
         convolutional deep networks, MLMI 2017, eq. 3, https://arxiv.org/abs/1706.05721
+        Milletari, Navab & Ahmadi, V-Net: fully convolutional neural networks for volumetric medical
+        image segmentation, 3DV 2016, section 3, https://arxiv.org/abs/1606.04797
     """
 
     alpha: float = 0.5
@@ -54,8 +59,7 @@ class TverskyError:
 
     def __post_init__(self):
         for name in ("alpha", "beta", "smoothing"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected 0 or more")
+            check_not_negative(name, getattr(self, name))
         if self.alpha == self.beta == 0:
             raise ValueError("alpha and beta are both 0, expected a cost of one kind of mistake")
 
@@ -67,8 +71,7 @@ class TverskyError:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
 def _error(alpha: float, beta: float, smoothing: float, p: Array, y: Array) -> Array:
-    error, _, _ = _parts(alpha, beta, smoothing, p, y)
-    return error
+    return _Overlap.of(alpha, beta, smoothing, p, y).error
 
 
 @_error.defjvp
@@ -80,29 +83,47 @@ def _error_jvp(alpha, beta, smoothing, primals, tangents):
 
 
 def _slope(alpha: float, beta: float, smoothing: float, p: Array, y: Array) -> Array:
-    error, index, inverse = _parts(alpha, beta, smoothing, p, y)
-    return ((index * alpha) * (1 - y) - (index * beta + error) * y) * inverse
+    """The derivative by p, of which FP is the part that the other does not have."""
+    error, similarity, inverse, scale, p, y, one = _Overlap.of(alpha, beta, smoothing, p, y)
+    slope = (similarity * alpha) * (one - y) - (similarity * beta + error) * y
+    return slope * (inverse / scale)
 
 
-def _parts(
-    alpha: float, beta: float, smoothing: float, p: Array, y: Array
-) -> tuple[Array, Array, Array]:
-    """The error, the index and 1/(TP + αFP + βFN + s); all 0 where that is 1/0."""
-    mistakes = alpha * jnp.sum(p * (1 - y)) + beta * jnp.sum((1 - p) * y)
-    shared = jnp.sum(p * y) + smoothing
-    whole = mistakes + shared
-    # A subnormal divisor overflows.
-    absent = abs(whole) < jnp.finfo(whole.dtype).tiny
-    inverse = jnp.where(absent, 0, 1 / jnp.where(absent, 1, whole))
-    return mistakes * inverse, shared * inverse, inverse
+class _Overlap(NamedTuple):
+    """The error, 1 − error and 1/(TP + αFP + βFN + s), all 0 where that is 1/0.
+
+    Of numbers beyond 1 the products overflow: p and y are over powers of 2, and so is the 1 that
+    y is subtracted from. The divisor is over both, p over `scale`.
+    """
+
+    error: Array
+    similarity: Array
+    inverse: Array
+    scale: Array
+    p: Array
+    y: Array
+    one: Array
+
+    @classmethod
+    def of(cls, alpha: float, beta: float, smoothing: float, p: Array, y: Array) -> "_Overlap":
+        scale, other = (power_of_two(jnp.max(abs(x), initial=1)) for x in (p, y))
+        p, y = p / scale, y / other
+        mistakes = alpha * jnp.sum(p * (1 / other - y)) + beta * jnp.sum((1 / scale - p) * y)
+        shared = jnp.sum(p * y) + smoothing / scale / other
+        whole = mistakes + shared
+        # A subnormal divisor overflows.
+        absent = abs(whole) < jnp.finfo(whole.dtype).tiny
+        inverse = jnp.where(absent, 0, 1 / jnp.where(absent, 1, whole))
+        return cls(mistakes * inverse, shared * inverse, inverse, scale, p, y, 1 / other)
 
 
 dice = Loss(TverskyError()).documented(
     "dice",
     """Dice error of each sample, averaged over samples: 1 − 2 Σ p y / (Σ p + Σ y), in [0, 1].
 
-    Predictions are probabilities, targets are in [0, 1], and a sample is one pair of sets, whatever
-    its shape. No smoothing; two empty sets are at distance 0.
+    Without unit. Predictions are probabilities, targets are in [0, 1], and a sample is one pair of
+    sets, whatever its shape. No smoothing; two empty sets are at distance 0. V-Net's Dice has
+    Σ p² + Σ y² in the denominator: another number, unless both hold only 0 and 1.
 
     Example:
         >>> import jax.numpy as jnp
@@ -111,8 +132,11 @@ dice = Loss(TverskyError()).documented(
         0.3333
 
     References:
+        Sudre, Li, Vercauteren, Ourselin & Cardoso, Generalised Dice overlap as a deep learning loss
+        function for highly unbalanced segmentations, DLMIA 2017, section 2 (GDL, of one class of
+        weight 1), https://arxiv.org/abs/1707.03237
         Milletari, Navab & Ahmadi, V-Net: fully convolutional neural networks for volumetric medical
-        image segmentation, 3DV 2016, section 3, https://arxiv.org/abs/1606.04797
+        image segmentation, 3DV 2016, section 3 (squared), https://arxiv.org/abs/1606.04797
     """,
 )
 
@@ -120,8 +144,9 @@ tversky = Loss(TverskyError(alpha=0.3, beta=0.7)).documented(
     "tversky",
     """Tversky error with α = 0.3 and β = 0.7, averaged over samples: Σ (1 − TP/(TP + αFP + βFN))/N.
 
-    A false negative costs more than a false positive: the paper's best. Predictions are
-    probabilities, targets are in [0, 1]. No smoothing; two empty sets are at distance 0.
+    Without unit, in [0, 1]. A false negative costs more than a false positive: the paper's best.
+    Predictions are probabilities, targets are in [0, 1]. No smoothing; two empty sets are at
+    distance 0.
 
     Example:
         >>> import jax.numpy as jnp

@@ -79,14 +79,26 @@ def test_derivatives_agree_with_finite_differences_to_second_order(rng):
         check_grads(jax.jit(UNEVEN), (p, y), order=2, modes=("fwd", "rev"))
 
 
-@pytest.mark.parametrize("number", [1e4, -1e4, 0.0, 1.0, 1e-40, 1e-38, 1e-30, 1e-10])
-def test_extremes_stay_finite(number):
-    gradient = jax.jit(jax.value_and_grad(HALVES))
-    p = np.float32([number, 0, 0])
-    for y in ([0, 0, 0], [1, 0, 0], [0, 1, 1], [number, 0, 0]):
-        value, slopes = gradient(p, np.float32(y))
-        assert np.isfinite(value)
-        assert np.isfinite(slopes).all()
+EXTREMES = [1e4, -1e4, 0.0, 1.0, -1.0, 1e20, -1e20, 1e30, -1e30, 3e38, 1e-40, 1e-38, 1e-30]
+
+
+@pytest.mark.parametrize("error", [HALVES, UNEVEN])
+def test_extremes_stay_finite(error):
+    corners = np.stack(np.meshgrid(EXTREMES, EXTREMES, [0, 1, -1e20]), -1).reshape(-1, 3)
+    numbers, others, thirds = np.float32(corners).T
+    zeros = np.zeros_like(numbers)
+    P = np.stack([numbers, thirds, zeros], 1)
+    for Y in (np.stack([others, thirds, zeros], 1), np.stack([zeros, others, zeros + 1], 1)):
+        derivatives = jax.vmap(jax.value_and_grad(error, argnums=(0, 1)))
+        assert all(np.isfinite(x).all() for x in jax.tree.leaves(jax.jit(derivatives)(P, Y)))
+
+
+def test_numbers_beyond_one_are_compared_by_the_formula():
+    """Products of such numbers overflow before they are divided."""
+    p, y = jnp.float32([1e30, 1e30, 0]), jnp.float32([1, 0, 0])
+    for error in (UNEVEN, TverskyError(alpha=2.0)):
+        expected = 1 - index(p, y, error.alpha, error.beta, error.smoothing)
+        assert error(p, y) == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_mask_reaches_inside_a_sample(rng):
@@ -103,7 +115,8 @@ def test_a_mask_reaches_inside_a_sample(rng):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"alpha": -0.1}, "alpha is -0.1, expected 0 or more"),
+        ({"alpha": -0.1}, "alpha is -0.1, expected a finite number, 0 or more"),
+        ({"alpha": float("inf")}, "alpha is inf"),
         ({"beta": float("nan")}, "beta is nan"),
         ({"smoothing": -1.0}, "smoothing is -1.0"),
         ({"alpha": 0.0, "beta": 0.0}, "both 0"),
