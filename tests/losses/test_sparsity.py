@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -26,6 +28,7 @@ def divergence(rate, means):
         )
 
 
+@functools.cache
 def of_one_mean(rate):
     finisher = KLSparsity(rate)
     return jax.jit(jax.vmap(jax.value_and_grad(lambda mean: finisher(mean, jnp.ones((), bool)))))
@@ -80,6 +83,15 @@ def test_units_that_never_or_always_fire_are_finite():
     np.testing.assert_allclose(slope, [-0.05e12, 0.95e12], rtol=1e-5)
 
 
+def test_means_outside_count_as_the_nearer_end_and_are_led_back_inside():
+    ends = of_one_mean(0.05)(np.float32([0, 1]))
+    for numbers in ([-1e-40, 1 + 1e-6], [-0.1, 1.5], [-1e4, 1e4], [-3e38, 3e38]):
+        value, slope = of_one_mean(0.05)(np.float32(numbers))
+        np.testing.assert_array_equal(value, ends[0])
+        np.testing.assert_array_equal(slope, ends[1])
+    assert slope[0] < 0 < slope[1]
+
+
 def test_means_at_the_rate_are_nothing_with_no_gradient():
     value, slope = of_one_mean(0.25)(np.float32([0.25]))
     assert value == slope == 0
@@ -104,7 +116,7 @@ def test_activations_say_what_they_read(rng):
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, float("nan")])
 def test_impossible_rates_are_refused(rate):
-    with pytest.raises(ValueError, match=f"rate is {rate}, expected a number between 0 and 1"):
+    with pytest.raises(ValueError, match=f"rate is {rate}, expected a number above 0 and below 1"):
         kl_sparsity(rate)
 
 
