@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float
 from jaxae.losses._base import BaseLoss
 from jaxae.losses._coverage import Count
 from jaxae.losses._error import name_of
-from jaxae.losses._loss import Loss
+from jaxae.losses._hyperparameters import check_choice
 from jaxae.losses._mean import Mean, Statistic
 
 
@@ -50,7 +50,7 @@ class FeatureMeans(BaseLoss):
     A feature is a place in the sample, such as a latent number, and has a mean over the batch. The
     finisher is applied after the merge, so the loss is exact however the data are cut; a mean of
     the losses of parts of the data would be another number. `per_sample` is the loss of a batch of
-    one sample.
+    one sample. Its unit is the finisher's.
 
     Args:
         error: a pure function of arrays, elementwise unless marked.
@@ -74,7 +74,8 @@ class FeatureMeans(BaseLoss):
     count: Count = "weight"
 
     def __post_init__(self):
-        Loss(self.error, count=self.count)
+        super().__post_init__()
+        check_choice("count", self.count, get_args(Count))
 
     def __repr__(self) -> str:
         error, finisher = name_of(self.error), name_of(self.finisher)

@@ -1,12 +1,13 @@
 """What a code may cost for free: free bits and capacity, of a sample and of batch means."""
 
 import dataclasses
-import math
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.losses._elementary import absolute
 from jaxae.losses._feature_mean import FeatureMeans
+from jaxae.losses._hyperparameters import check_not_negative
 from jaxae.losses._kl import gaussian_kl_error
 
 
@@ -37,7 +38,7 @@ class FreeBitsError:
     nats: float
 
     def __post_init__(self):
-        _check_nats(self.nats)
+        check_not_negative("nats", self.nats)
 
     def __call__(
         self, mean: Float[Array, "..."], log_variance: Float[Array, "..."]
@@ -64,12 +65,16 @@ class FreeBits:
     Example:
         >>> float(FreeBits(0.5)(jnp.array([0.0, 2.0]), jnp.array([True, True])))
         2.5
+
+    References:
+        Kingma et al., Improved variational inference with inverse autoregressive flow, NIPS 2016,
+        equation 15, https://arxiv.org/abs/1606.04934
     """
 
     nats: float
 
     def __post_init__(self):
-        _check_nats(self.nats)
+        check_not_negative("nats", self.nats)
 
     def __call__(self, means: Array, present: Array) -> Array:
         return jnp.sum(_floored(means, self.nats), where=present)
@@ -88,16 +93,20 @@ class Capacity:
     Example:
         >>> float(Capacity(5.0)(jnp.array([1.0, 2.0]), jnp.array([True, True])))
         2.0
+
+    References:
+        Burgess et al., Understanding disentangling in β-VAE, 2018, equation 8,
+        https://arxiv.org/abs/1804.03599
     """
 
     nats: float
 
     def __post_init__(self):
-        _check_nats(self.nats)
+        check_not_negative("nats", self.nats)
 
     def __call__(self, means: Array, present: Array) -> Array:
-        difference = jnp.sum(means, where=present) - self.nats
-        return jnp.where(present.any(), jnp.maximum(difference, -difference), 0)
+        distance = absolute(jnp.sum(means, where=present) - self.nats)
+        return jnp.where(present.any(), distance, 0)
 
 
 def free_bits(nats: float) -> FeatureMeans:
@@ -159,8 +168,3 @@ def capacity(nats: float) -> FeatureMeans:
 def _floored(kl: Array, floor: float) -> Array:
     # Not the larger of both, whose derivative is ½ where they are equal.
     return jnp.where(kl <= floor, floor, kl)
-
-
-def _check_nats(nats: float) -> None:
-    if not 0 <= nats < math.inf:
-        raise ValueError(f"nats is {nats}, expected a number that is not negative, e.g. 0.5")

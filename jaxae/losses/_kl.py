@@ -77,6 +77,8 @@ def gaussian_kl_between_error(
     References:
         Kingma & Welling, Auto-encoding variational Bayes, ICLR 2014, appendix B (whose other
         distribution is the standard one), https://arxiv.org/abs/1312.6114
+        torch.distributions.kl, kl_divergence of two normal distributions,
+        https://docs.pytorch.org/docs/stable/distributions.html#module-torch.distributions.kl
     """
     return _between(mean, log_variance, other_mean, other_log_variance)
 
@@ -134,6 +136,10 @@ gaussian_kl_between = Loss(gaussian_kl_between_error, unit="sample").documented(
         >>> zeros, twos = jnp.zeros((3, 2)), jnp.full((3, 2), 2.0)
         >>> float(gaussian_kl_between(zeros, zeros, twos, zeros))
         4.0
+
+    References:
+        torch.distributions.kl, kl_divergence of two normal distributions,
+        https://docs.pytorch.org/docs/stable/distributions.html#module-torch.distributions.kl
     """,
 )
 

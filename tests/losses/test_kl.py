@@ -7,13 +7,7 @@ import scipy.integrate
 import scipy.stats
 
 from jaxae.losses import (
-    Capacity,
-    FreeBits,
-    FreeBitsError,
-    Loss,
-    capacity,
     derivative_of,
-    free_bits,
     gaussian_kl,
     gaussian_kl_between,
     gaussian_kl_between_error,
@@ -149,71 +143,3 @@ def test_the_standard_normal_is_one_of_the_others(rng):
     zeros = np.zeros_like(mean)
     got = gaussian_kl_between(mean, log_variance, zeros, zeros)
     assert got == pytest.approx(float(gaussian_kl(mean, log_variance)), rel=1e-6)
-
-
-def test_free_bits_floor_the_batch_means_and_not_the_samples(rng):
-    mean, log_variance = posteriors(rng)
-    mean *= np.float32([0.1, 1, 1, 2])
-    log_variance *= np.float32([0.1, 0.1, 1, 1])
-    each = exact_kl(mean.ravel(), log_variance.ravel()).reshape(mean.shape)
-    got = free_bits(0.5)(mean, log_variance)
-    assert got == pytest.approx(np.maximum(each.mean(0), 0.5).sum(), rel=1e-6)
-    by_sample = Loss(FreeBitsError(0.5), unit="sample")(mean, log_variance)
-    assert by_sample == pytest.approx(np.maximum(each, 0.5).sum(1).mean(), rel=1e-6)
-    assert got < by_sample
-
-
-def test_what_is_below_the_floor_has_no_gradient(rng):
-    mean, log_variance = posteriors(rng)
-    mean[:, 0], log_variance[:, 0] = 0.1, 0.0
-    for loss in (free_bits(0.1), Loss(FreeBitsError(0.1), unit="sample")):
-        gradient = jax.grad(loss)(mean, log_variance)
-        assert (gradient[:, 0] == 0).all()
-        assert (gradient[:, 1] != 0).any()
-
-
-def test_the_floors_closed_form_is_its_gradient(rng):
-    error = FreeBitsError(0.5)
-    # At a mean of 1 the divergence is the floor itself.
-    mean = jnp.asarray(np.append(rng.normal(0, 2, 200), [1.0, -1.0]).astype(np.float32))
-    log_variance = jnp.zeros_like(mean)
-    _, (gradient, _) = elementwise(error, mean, log_variance)
-    np.testing.assert_array_equal(gradient, error.derivative(mean, log_variance))
-    assert (gradient[-2:] == 0).all()
-
-
-def test_capacity_is_the_distance_of_the_batch_mean(rng):
-    mean, log_variance = posteriors(rng)
-    kl = float(gaussian_kl(mean, log_variance))
-    for nats, sign in ((kl - 1, 1), (kl + 3, -1)):
-        value, gradient = jax.value_and_grad(capacity(nats))(mean, log_variance)
-        assert value == pytest.approx(abs(kl - nats), rel=1e-5)
-        np.testing.assert_allclose(gradient, sign * mean / len(mean), rtol=1e-5)
-
-
-@pytest.mark.parametrize("make", [free_bits, capacity, FreeBitsError, FreeBits, Capacity])
-@pytest.mark.parametrize("nats", [-0.1, float("inf"), float("nan")])
-def test_impossible_numbers_of_nats_are_refused(make, nats):
-    with pytest.raises(ValueError, match=f"nats is {nats}, expected a number"):
-        make(nats)
-
-
-def test_equal_floors_are_equal_losses():
-    assert free_bits(0.5) == free_bits(0.5) != free_bits(0.6)
-    assert len({free_bits(0.5), free_bits(0.5), capacity(0.5), capacity(0.6)}) == 3
-
-
-@pytest.mark.parametrize("loss", [free_bits(0.5), capacity(1.0), gaussian_kl])
-def test_the_second_derivative_is_finite(loss, rng):
-    mean, log_variance = posteriors(rng, (2, 2))
-    for argument in (0, 1):
-        hessian = jax.hessian(loss, argnums=argument)(mean, log_variance)
-        assert np.isfinite(hessian).all()
-
-
-def test_weights_reach_single_latents(rng):
-    mean, log_variance = posteriors(rng, (3, 2))
-    weights = np.float32([[1, 0], [2, 3], [0, 1]])
-    each = exact_kl(mean.ravel(), log_variance.ravel()).reshape(mean.shape)
-    expected = np.maximum((weights * each).sum(0) / weights.sum(0), 0.2).sum()
-    assert free_bits(0.2)(mean, log_variance, weights=weights) == pytest.approx(expected, rel=1e-6)
