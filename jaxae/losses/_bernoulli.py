@@ -40,6 +40,10 @@ def binary_cross_entropy(
     Example:
         >>> binary_cross_entropy(jnp.array([0.0, 0.0, 200.0]), jnp.array([1.0, 0.5, 0.0])).round(4)
         Array([  0.6931,   0.6931, 200.    ], dtype=float32)
+
+    References:
+        Bishop, Pattern recognition and machine learning, Springer, 2006, equation 4.90,
+        https://www.microsoft.com/en-us/research/people/cmbishop/prml-book/
     """
     return _from_logits(logits, target)
 
@@ -145,6 +149,12 @@ bce = Loss(binary_cross_entropy).documented(
         >>> import jax.numpy as jnp
         >>> print(bce(jnp.array([[0.0, 0.0]]), jnp.array([[0.0, 0.3]])).round(4))
         0.6931
+
+    References:
+        Bishop, Pattern recognition and machine learning, Springer, 2006, equation 4.90,
+        https://www.microsoft.com/en-us/research/people/cmbishop/prml-book/
+        torch.nn.BCEWithLogitsLoss,
+        https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html
     """,
 )
 

@@ -148,6 +148,9 @@ bce_from_probabilities = Loss(binary_cross_entropy_from_probabilities).documente
         >>> import jax.numpy as jnp
         >>> print(bce_from_probabilities(jnp.array([[0.5, 0.5]]), jnp.array([[0.0, 0.3]])).round(4))
         0.6931
+
+    References:
+        torch.nn.BCELoss, https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html
     """,
 )
 

@@ -261,6 +261,11 @@ cce = Loss(categorical_cross_entropy).documented(
         >>> import jax.numpy as jnp
         >>> print(cce(jnp.zeros((1, 4)), jnp.array([[0.0, 0.5, 0.5, 0.0]])).round(4))
         1.3863
+
+    References:
+        keras.losses.CategoricalCrossentropy, https://keras.io/api/losses/probabilistic_losses
+        Bishop, Pattern recognition and machine learning, Springer, 2006, equation 4.108,
+        https://www.microsoft.com/en-us/research/people/cmbishop/prml-book/
     """,
 )
 
@@ -276,6 +281,11 @@ cce_from_classes = Loss(categorical_cross_entropy_from_classes).documented(
         >>> import jax.numpy as jnp
         >>> print(cce_from_classes(jnp.zeros((1, 3, 256)), jnp.array([[0, 128, 255]])).round(4))
         5.5452
+
+    References:
+        keras.losses.SparseCategoricalCrossentropy, https://keras.io/api/losses/probabilistic_losses
+        van den Oord et al., Pixel recurrent neural networks, ICML 2016, section 3.3,
+        https://arxiv.org/abs/1601.06759
     """,
 )
 

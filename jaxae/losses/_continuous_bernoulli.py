@@ -44,7 +44,8 @@ def continuous_bernoulli_error(
     constant that makes it a density, C = 2 artanh(1 − 2λ)/(1 − 2λ) at λ = σ(z). It is negative
     where the density exceeds 1. Its derivative is the mean minus y, and the mean is
     1/(1 − exp(−z)) − 1/z, not σ(z). Both keep their digits around λ = ½, where torch's
-    `ContinuousBernoulli` has limits to choose.
+    `ContinuousBernoulli` has limits to choose. Where z(½ − y) is negative it cancels against the
+    logarithm, which is not: there the value is right to the rounding of the larger of both.
 
     Args:
         logits: z, of any shape.
@@ -116,6 +117,10 @@ continuous_bernoulli_nll = Loss(continuous_bernoulli_error, unit="sample").docum
         >>> import jax.numpy as jnp
         >>> print(continuous_bernoulli_nll(jnp.array([[0.0, 4.0]]), jnp.array([[0.3, 1.0]])))
         -1.4047...
+
+    References:
+        Loaiza-Ganem & Cunningham, The continuous Bernoulli: fixing a pervasive error in variational
+        autoencoders, NeurIPS 2019, https://arxiv.org/abs/1907.06845
     """,
 )
 

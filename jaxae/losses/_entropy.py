@@ -56,6 +56,10 @@ def binary_entropy(target: Float[Array, "..."]) -> Float[Array, "..."]:
     Example:
         >>> binary_entropy(jnp.array([0.0, 0.1, 0.5, 1.0])).round(4)
         Array([0.    , 0.3251, 0.6931, 0.    ], dtype=float32)
+
+    References:
+        Cover & Thomas, Elements of information theory, 2nd edition, Wiley, 2006, section 2.1,
+        https://doi.org/10.1002/047174882X
     """
     return _entropy(target)
 
@@ -108,6 +112,10 @@ def binary_excess(logits: Float[Array, "..."], target: Float[Array, "..."]) -> F
         >>> z, y = jnp.array([0.0, 0.0, 0.001]), jnp.array([1.0, 0.5, 0.5])
         >>> print(binary_excess(z, y))
         [6.931472e-01 0.000000e+00 1.250000e-07]
+
+    References:
+        Cover & Thomas, Elements of information theory, 2nd edition, Wiley, 2006, section 2.3,
+        https://doi.org/10.1002/047174882X
     """
     return _from_logits(logits, target)
 
@@ -147,6 +155,10 @@ def binary_excess_from_probabilities(
         >>> p, y = jnp.array([0.5, 0.3, 0.0]), jnp.array([1.0, 0.3, 1.0])
         >>> binary_excess_from_probabilities(p, y).round(4)
         Array([  0.6931,   0.    , 100.    ], dtype=float32)
+
+    References:
+        Cover & Thomas, Elements of information theory, 2nd edition, Wiley, 2006, section 2.3,
+        https://doi.org/10.1002/047174882X
     """
     return _from_probabilities(probability, target)
 
@@ -176,6 +188,10 @@ bce_floor = Loss(binary_entropy).documented(
         >>> import jax.numpy as jnp
         >>> print(bce_floor(jnp.array([[0.0, 0.5, 0.5, 1.0]])).round(4))
         0.3466
+
+    References:
+        Cover & Thomas, Elements of information theory, 2nd edition, Wiley, 2006, section 2.1,
+        https://doi.org/10.1002/047174882X
     """,
 )
 
@@ -191,6 +207,10 @@ bce_excess = Loss(binary_excess).documented(
         >>> import jax.numpy as jnp
         >>> print(bce_excess(jnp.array([[0.0, 0.0]]), jnp.array([[0.5, 1.0]])).round(4))
         0.3466
+
+    References:
+        Cover & Thomas, Elements of information theory, 2nd edition, Wiley, 2006, section 2.3,
+        https://doi.org/10.1002/047174882X
     """,
 )
 
@@ -206,6 +226,10 @@ bce_excess_from_probabilities = Loss(binary_excess_from_probabilities).documente
         >>> P = jnp.array([[0.3, 0.5]])
         >>> print(bce_excess_from_probabilities(P, jnp.array([[0.3, 1.0]])).round(4))
         0.3466
+
+    References:
+        Cover & Thomas, Elements of information theory, 2nd edition, Wiley, 2006, section 2.3,
+        https://doi.org/10.1002/047174882X
     """,
 )
 

@@ -31,6 +31,10 @@ class LaplaceError(LocationScaleError):
         >>> error = LaplaceError()
         >>> round(float(error(jnp.array(0.0), jnp.array(1.0))), 4)
         1.6931
+
+    References:
+        Kotz, Kozubowski & Podgórski, The Laplace distribution and generalizations, Birkhäuser,
+        2001, https://doi.org/10.1007/978-1-4612-0173-1
     """
 
     scale: float = 1.0
@@ -61,6 +65,10 @@ laplace_nll = Loss(LaplaceError(), unit="sample").documented(
         >>> import jax.numpy as jnp
         >>> round(float(laplace_nll(jnp.array([[1.0, 2.0]]), jnp.zeros((1, 2)))), 4)
         4.3863
+
+    References:
+        Kotz, Kozubowski & Podgórski, The Laplace distribution and generalizations, Birkhäuser,
+        2001, https://doi.org/10.1007/978-1-4612-0173-1
     """,
 )
 

@@ -17,9 +17,9 @@ class QuantileError:
 
     e = max(q(y − p), (q − 1)(y − p))
 
-    A target above the prediction costs q for each unit, one below costs 1 − q, so that the best
-    constant is the targets' q-quantile. At q = ½ it is half the absolute error. Its derivative is
-    −q where p < y, 1 − q where p > y, and 0 where both are equal.
+    It is in the target's unit. A target above the prediction costs q for each unit, one below costs
+    1 − q, so that the best constant is the targets' q-quantile. At q = ½ it is half the absolute
+    error. Its derivative is −q where p < y, 1 − q where p > y, and 0 where both are equal.
 
     Args:
         quantile: q, the quantile to predict, strictly between 0 and 1.
@@ -78,12 +78,16 @@ pinball = Loss(QuantileError()).documented(
     """Mean quantile error over all numbers, of the median: Σ e / (N·C), half of `mae`.
 
     For another quantile write `Loss(QuantileError(quantile=…))`. Its gradient is
-    ½ sign(A − Y)/(N·C).
+    ½ sign(A − Y)/(N·C). In the target's unit.
 
     Example:
         >>> import jax.numpy as jnp
         >>> float(pinball(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.zeros((2, 2))))
         1.25
+
+    References:
+        Koenker & Bassett, Regression quantiles, Econometrica 46(1), 1978,
+        https://doi.org/10.2307/1913643
     """,
 )
 

@@ -128,12 +128,15 @@ msle = Loss(squared_log_error).documented(
     "msle",
     """Mean squared logarithmic error over all numbers: Σ (log(1 + A) − log(1 + Y))² / (N·C).
 
-    Negative numbers count as 0, with zero gradient.
+    Negative numbers count as 0, with zero gradient. It has no unit, but 1 is one of the target's.
 
     Example:
         >>> import jax.numpy as jnp
         >>> print(msle(jnp.array([[jnp.e - 1, -5.0]]), jnp.zeros((1, 2))).round(4))
         0.5
+
+    References:
+        keras.losses.MeanSquaredLogarithmicError, https://keras.io/api/losses/regression_losses/
     """,
 )
 
@@ -141,13 +144,18 @@ mape = Loss(AbsolutePercentageError()).documented(
     "mape",
     """Mean absolute error in percent of the targets: 100 Σ |A − Y| / max(|Y|, 1e-7) / (N·C).
 
-    Targets must not be near 0. For another smallest size write
-    `Loss(AbsolutePercentageError(epsilon=…))`.
+    In percent, 100 for an error of the size of its target. Targets must not be near 0. For another
+    smallest size write `Loss(AbsolutePercentageError(epsilon=…))`.
 
     Example:
         >>> import jax.numpy as jnp
         >>> float(mape(jnp.array([[3.0, 1.0]]), jnp.array([[4.0, -2.0]])))
         87.5
+
+    References:
+        Hyndman & Koehler, Another look at measures of forecast accuracy, International Journal of
+        Forecasting 22(4), 2006, https://doi.org/10.1016/j.ijforecast.2006.03.001
+        keras.losses.MeanAbsolutePercentageError, https://keras.io/api/losses/regression_losses/
     """,
 )
 

@@ -20,8 +20,8 @@ class HuberError:
 
     e = ½d² where |d| ≤ δ, else δ(|d| − ½δ), with d = prediction − target
 
-    Its derivative is d clipped to [−δ, δ]. As δ grows it is half the squared error; divided by δ it
-    is torch's smooth L1.
+    It is in the square of the target's unit. Its derivative is d clipped to [−δ, δ]. As δ grows it
+    is half the squared error; divided by δ it is torch's smooth L1.
 
     Args:
         delta: δ > 0, where it turns from one to the other, in the target's unit.
@@ -89,8 +89,8 @@ def log_cosh_error(
         target: of the same shape.
 
     Returns:
-        The errors, of the same shape; in another unit of the target they are another loss, not a
-        multiple of this one.
+        The errors, of the same shape, without a unit: in another unit of the target they are
+        another loss, not a multiple of this one.
 
     Example:
         >>> import jax.numpy as jnp
@@ -124,8 +124,9 @@ class CharbonnierError:
 
     e = √(d² + ε²), with d = prediction − target
 
-    Its smallest value is ε, not 0: nothing is subtracted. Its derivative is d/√(d² + ε²). Where
-    |d| > 1e9 ε, they are |d| and sign(d), the same in any precision, so that d² cannot overflow.
+    It is in the target's unit. Its smallest value is ε, not 0: nothing is subtracted. Its
+    derivative is d/√(d² + ε²). Where |d| > 1e9 ε, they are |d| and sign(d), the same in any
+    precision, so that d² cannot overflow.
 
     Args:
         epsilon: ε > 0, the width of the smooth part, in the target's unit.
@@ -195,12 +196,17 @@ huber = Loss(HuberError()).documented(
     """Mean Huber error over all numbers, δ = 1: Σ e / (N·C).
 
     It is torch's and Keras's; for another δ write `Loss(HuberError(delta=…))`. Its gradient is
-    A − Y, clipped to [−1, 1], over N·C.
+    A − Y, clipped to [−1, 1], over N·C. In the square of the target's unit.
 
     Example:
         >>> import jax.numpy as jnp
         >>> float(huber(jnp.array([[1.0, 3.0]]), jnp.zeros((1, 2))))
         1.5
+
+    References:
+        Huber, Robust estimation of a location parameter, The Annals of Mathematical Statistics
+        35(1), 1964, https://doi.org/10.1214/aoms/1177703732
+        torch.nn.HuberLoss, https://docs.pytorch.org/docs/stable/generated/torch.nn.HuberLoss.html
     """,
 )
 
@@ -208,12 +214,16 @@ log_cosh = Loss(log_cosh_error).documented(
     "log_cosh",
     """Mean logarithm of the hyperbolic cosine over all numbers: Σ log cosh(A − Y) / (N·C).
 
-    Its gradient is tanh(A − Y)/(N·C).
+    Its gradient is tanh(A − Y)/(N·C). It has no unit: scale the data so that what is to count as
+    far is more than 1.
 
     Example:
         >>> import jax.numpy as jnp
         >>> round(float(log_cosh(jnp.array([[1.0, 3.0]]), jnp.zeros((1, 2)))), 4)
         1.3716
+
+    References:
+        keras.losses.LogCosh, https://keras.io/api/losses/regression_losses/
     """,
 )
 
@@ -222,12 +232,16 @@ charbonnier = Loss(CharbonnierError()).documented(
     """Mean Charbonnier error over all numbers, ε = 0.001: Σ √((A − Y)² + ε²) / (N·C).
 
     Its minimum is ε. For another ε write `Loss(CharbonnierError(epsilon=…))`. Its gradient is
-    (A − Y)/√((A − Y)² + ε²)/(N·C).
+    (A − Y)/√((A − Y)² + ε²)/(N·C). In the target's unit.
 
     Example:
         >>> import jax.numpy as jnp
         >>> round(float(charbonnier(jnp.array([[1.0, 0.0]]), jnp.zeros((1, 2)))), 4)
         0.5005
+
+    References:
+        Lai, Huang, Ahuja & Yang, Deep Laplacian pyramid networks for fast and accurate
+        super-resolution, CVPR 2017, https://arxiv.org/abs/1704.03915
     """,
 )
 

@@ -97,6 +97,10 @@ student_t_nll = Loss(StudentTError(), unit="sample").documented(
         >>> import jax.numpy as jnp
         >>> round(float(student_t_nll(jnp.array([[1.0, 2.0]]), jnp.zeros((1, 2)))), 4)
         4.2524
+
+    References:
+        Lange, Little & Taylor, Robust statistical modeling using the t distribution, Journal of the
+        American Statistical Association 84, 1989, https://doi.org/10.1080/01621459.1989.10478852
     """,
 )
 

@@ -40,6 +40,7 @@ def grid(rng):
 
 
 def test_value_is_right_to_eight_ulp(rng, ulp):
+    """Of the larger of its two terms where they cancel, of the value itself elsewhere."""
     z, y, (normaliser, _, _) = grid(rng)
     linear = np.float64(z) * (0.5 - np.float64(y))
     cancels = linear * normaliser < 0

@@ -127,6 +127,24 @@ def test_the_prediction_is_a_log_rate_and_samples_are_counts():
     np.testing.assert_allclose(drawn.var(0), [0.1, 3, 200], rtol=0.05)
 
 
+def test_samples_of_large_rates_have_their_mean_variance_and_skewness():
+    """Where JAX's integers overflow, or its counts have up to 1.5 times their variance."""
+    rate = np.float32([2e4, 1e6, 1e9])
+    drawn = poisson.sample(jnp.tile(jnp.log(rate), (100_000, 1)), key=jax.random.key(0))
+    rate = np.exp(np.float64(np.log(rate)))  # of the rounded log rate
+    z = (np.float64(drawn) - rate) / np.sqrt(rate)
+    np.testing.assert_allclose(z.mean(0), 0, atol=0.02)
+    np.testing.assert_allclose(z.var(0), 1, atol=0.02)
+    np.testing.assert_allclose(scipy.stats.skew(z), 1 / np.sqrt(rate), atol=0.04)
+
+
+def test_samples_of_rates_that_overflow_are_infinite():
+    r = jnp.array([-jnp.inf, -1e30, 80.0, 88.0, 100.0, 1e30, jnp.inf, jnp.nan])
+    drawn = poisson.sample(r, key=jax.random.key(0))
+    expected = np.array([0, 0, np.exp(80), np.exp(88), np.inf, np.inf, np.inf, np.nan])
+    np.testing.assert_allclose(drawn, expected, rtol=1e-5)
+
+
 def test_nll_adds_over_features_and_averages_over_samples(rng):
     r, y = (x.reshape(4, 5) for x in counts(rng, 20))
     expected = exact(r, y).sum() / 4
