@@ -39,6 +39,8 @@ def draw():
     inputs["row_target"] = inputs["target"][:, 0]
     inputs["row_mask"] = inputs["mask"][:, 0]
     inputs["row_weights"] = inputs["weights"][:, 0]
+    # row_mask masks nothing; this one does, and its weights do not add up to its length.
+    inputs["sample_mask"] = np.array([True, True, False, True])
     return {name: np.round(x, 3) if x.dtype == float else x for name, x in inputs.items()}
 
 

@@ -53,22 +53,31 @@ LOSSES = [
     ("SparseCategoricalCrossentropy", "logits", "classes", {"from_logits": True}),
     ("Poisson", "positive", "count", {}),
     ("CosineSimilarity", "prediction", "target", {}),
+    ("MeanSquaredError", "row_prediction", "row_target", {}),
+    ("Dice", "probability", "binary", {"axis": (1, 2)}),
+    ("Tversky", "probability", "binary", {"axis": (1, 2), "alpha": 0.3, "beta": 0.7}),
 ]
-REDUCTIONS = ["sum_over_batch_size", "sum", "mean_with_sample_weight", "none"]
+REDUCTIONS = ["sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none"]
 
 
 def settings():
-    """Every loss plainly and with a mask and weights; the squared error in every way."""
+    """Every loss in every reduction, plainly, with a mask, with weights and with both."""
     for name, prediction, target, options in LOSSES:
-        for mask, weights in ((None, None), ("mask", "weights")):
-            yield name, prediction, target, options, "sum_over_batch_size", mask, weights
-    ways = itertools.product(REDUCTIONS, (None, "mask"), (None, "weights"))
-    for reduction, mask, weights in ways:
-        yield "MeanSquaredError", "prediction", "target", {}, reduction, mask, weights
-    yield "MeanSquaredError", "prediction", "target", {}, "mean", "mask", "weights"
-    rows = "MeanSquaredError", "row_prediction", "row_target", {}
-    for reduction in REDUCTIONS:
-        yield *rows, reduction, "row_mask", "row_weights"
+        of_samples = prediction.startswith("row_") or "axis" in options
+        mask, weights = ("sample_mask", "row_weights") if of_samples else ("mask", "weights")
+        for way in itertools.product(REDUCTIONS, (None, mask), (None, weights)):
+            yield name, prediction, target, options, *way
+        if "axis" in options:
+            # Keras's default: the whole batch is one sample.
+            batch = {**options, "axis": None}
+            yield name, prediction, target, batch, "sum_over_batch_size", None, None
+
+
+def has_gradient(name, reduction, mask, weights):
+    """They take most of the time: the squared error's, and each loss's plainly and with both."""
+    if name == "MeanSquaredError":
+        return reduction != "none"
+    return reduction == "sum_over_batch_size" and (mask is None) == (weights is None)
 
 
 def cases():
@@ -93,7 +102,7 @@ def cases():
             "weights": weights,
             "value": loss(arrays[prediction]).tolist(),
         }
-        if reduction != "none":
+        if has_gradient(name, reduction, mask, weights):
             case["gradient"] = jax.grad(loss)(arrays[prediction]).tolist()
         yield case
 

@@ -24,6 +24,7 @@ from jaxae.losses import (
     Event,
     FocalError,
     HuberError,
+    TverskyError,
     absolute_error,
     binary_cross_entropy,
     binary_cross_entropy_from_probabilities,
@@ -87,6 +88,11 @@ def minus_cosine(prediction, target):
     return cosine_distance_of_vectors(prediction, target) - 1
 
 
+def keras_tversky(axis, alpha=0.5, beta=0.5):
+    """Keras's alpha weighs Σ (1 − p)y, the false negatives, though its help says positives."""
+    return TverskyError(alpha=beta, beta=alpha)
+
+
 def gaussian(full):
     """torch leaves out ½ log 2π unless it is asked for."""
     constant = 0 if full else 0.5 * np.log(2 * np.pi)
@@ -120,6 +126,8 @@ ERRORS = {
         "SparseCategoricalCrossentropy": lambda from_logits: categorical_cross_entropy_from_classes,
         "Poisson": lambda: keras_poisson,
         "CosineSimilarity": lambda: minus_cosine,
+        "Dice": keras_tversky,
+        "Tversky": keras_tversky,
     },
     "torch": {
         "mse_loss": lambda: squared_error,
@@ -174,16 +182,27 @@ def ours(library, case, arrays):
     """The same number from jaxae, as a function of the prediction."""
     error = ERRORS[library][case["loss"]](**case["options"])
     before = BEFORE.get(case["loss"], lambda x: x)
+    if "axis" in case["options"] and case["options"]["axis"] is None:
+        # Without axes the whole batch is one sample, whatever the reduction: another number.
+        arrays = {name: x[None] for name, x in arrays.items()}
+        before = lambda x: x[None]  # noqa: E731
     others = [arrays["log_variance"]] if case["loss"] == "gaussian_nll_loss" else []
     others.append(arrays[case["target"]])
     where, weights = (case[name] and arrays[case[name]] for name in ("mask", "weights"))
     if case["reduction"] == "none" and library == "keras":
-        error = LastAxisMean(error)
+        error = keras_unreduced(error)
     convention = CONVENTIONS[library].get(case["reduction"])
     if convention is TORCH_MEAN and weights is not None and case["loss"] in WEIGHTED:
         convention = TORCH_WEIGHTED_MEAN
     value = reduced(convention, error, others, where, weights)
     return lambda x: value(before(x))
+
+
+def keras_unreduced(error):
+    """What Keras has before it reduces: a number for each step, or for each sample of a set."""
+    if event_of(error) == Event():
+        return LastAxisMean(error)
+    return jax.vmap(error) if event_of(error).target is None else error
 
 
 def reduced(convention, error, others, where, weights):
@@ -200,19 +219,24 @@ def reduced(convention, error, others, where, weights):
 
 
 def check(library, case, value, x):
-    """Both values, and the gradients of their sums, in float64."""
+    """The value, and the gradient of its sum where the library's is known, in float64."""
 
     def total(x):
         got = value(x)
         return got.sum(), got
 
-    gradient, got = jax.jit(jax.grad(total, has_aux=True))(x)
+    # The cases are many and small, and share their operations: those are compiled once.
+    with jax.disable_jit():
+        if "gradient" in case:
+            gradient, got = jax.grad(total, has_aux=True)(x)
+        else:
+            gradient, got = None, value(x)
     same(library, case, got, gradient)
 
 
 def same(library, case, value, gradient):
-    rtol = RTOL[library]
-    np.testing.assert_allclose(value, case["value"], rtol=rtol, atol=1e-14)
+    rtol, message = RTOL[library], str({**case, "value": "", "gradient": ""})
+    np.testing.assert_allclose(value, case["value"], rtol=rtol, atol=1e-14, err_msg=message)
     if "gradient" in case:
         np.testing.assert_allclose(gradient, case["gradient"], rtol=10 * rtol, atol=rtol / 100)
 
@@ -255,17 +279,30 @@ def test_cross_entropy_of_torch_has_class_weights_in_its_denominator_and_ignores
             check("torch", case, value, arrays["logits"])
 
 
-def test_every_convention_of_a_loss_has_another_number():
+@pytest.mark.parametrize("prediction", ["prediction", "row_prediction"])
+def test_every_convention_of_a_loss_has_another_number(prediction):
     """The golden cases tell conventions apart: no two numbers agree by chance."""
     plain = [c for c in golden("keras")["cases"] if c["loss"] == "MeanSquaredError"]
     values = {
         (c["reduction"], c["mask"], c["weights"]): c["value"]
         for c in plain
-        if c["prediction"] == "prediction" and c["reduction"] not in ("none", "mean")
+        if c["prediction"] == prediction and c["reduction"] not in ("none", "mean")
     }
     distinct = {round(value, 9) for value in values.values()}
     # Without weights both means are the same, with a mask and without.
     assert len(distinct) == len(values) - 2
+
+
+@pytest.mark.parametrize("loss", ["Dice", "Tversky"])
+def test_a_set_of_keras_is_the_whole_batch_unless_its_axes_are_given(loss):
+    """The default, axis=None, is one number for the batch: no mean of the samples' errors."""
+    plain = {
+        str(c["options"]["axis"]): c["value"]
+        for c in golden("keras")["cases"]
+        if c["loss"] == loss and c["reduction"] == "sum_over_batch_size"
+        if not c["mask"] and not c["weights"]
+    }
+    assert plain["None"] != pytest.approx(plain["[1, 2]"], rel=1e-4)
 
 
 def test_live_optax_computes_the_golden_numbers():

@@ -19,6 +19,18 @@ Two versions of one library can disagree, too. Keras 2.3 counts what is masked:
 >>> [float(convention(squared_error)(A, Y, where=where)) for convention in (KERAS_2_3, KERAS_3)]
 [1.25, 2.5]
 
+Keras's Dice and Tversky losses are these per-sample errors only with the axes of a sample, e.g.
+`keras.losses.Dice(axis=(1, 2, 3))`. By default, axis=None, the whole batch is one pair of sets, and
+that is another number; it is what `dice(P[None], T[None])` computes. Keras's alpha of Tversky
+weighs the false negatives and its beta the false positives, so both change places in
+`TverskyError`:
+
+>>> from jaxae.losses import TverskyError
+>>> P, T = jnp.array([[1.0, 1.0], [1.0, 0.0]]), jnp.array([[1.0, 0.0], [1.0, 0.0]])
+>>> loss = KERAS_3(TverskyError(alpha=0.5, beta=0.5))
+>>> [round(float(x), 4) for x in (loss(P, T), loss(P[None], T[None]))]
+[0.1667, 0.2]
+
 A library that does not reduce has the error itself:
 
 >>> OPTAX_L2(squared_error)(A, Y).tolist()
@@ -43,6 +55,8 @@ The β of a VAE depends on how both of its terms are reduced. Flax's NNX example
 
 >>> round(VAES["FLAX_NNX_VAE"].effective_beta(features=784, latents=32), 12)
 2.45
+>>> VAES["PYOD_VAE"].effective_beta(features=784, latents=32)  # its KL is clamped at 0
+0.0
 >>> effective_beta(reconstruction=KERAS_3, kl=HINTON_2006, features=784, latents=32)
 784.0
 """

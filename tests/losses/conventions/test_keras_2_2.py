@@ -130,7 +130,7 @@ def test_another_unit_or_count_is_refused(other):
 
 
 def test_shapes_are_checked_with_both():
-    with pytest.raises(ValueError, match="expected a prefix"):
+    with pytest.raises(ValueError, match="a prefix of"):
         LOSS(A, Y, where=MASK, weights=np.ones(3, np.float32))
 
 
