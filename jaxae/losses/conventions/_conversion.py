@@ -58,6 +58,12 @@ class Adam(NamedTuple):
     Example:
         >>> Adam(1e-3, epsilon=1e-8, weight_decay=0.01, l2=1e-4).convert(392)
         Adam(learning_rate=0.001, epsilon=3.92e-06, weight_decay=0.01, l2=0.0392, clip_norm=None)
+
+    References:
+        Kingma & Ba, Adam: a method for stochastic optimization, ICLR 2015, algorithm 1,
+        https://arxiv.org/abs/1412.6980
+        Loshchilov & Hutter, Decoupled weight decay regularization, ICLR 2019, algorithm 2,
+        https://arxiv.org/abs/1711.05101
     """
 
     learning_rate: float

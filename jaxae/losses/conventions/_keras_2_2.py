@@ -41,6 +41,10 @@ class Keras22Loss(Loss):
         2.0
         >>> float(loss(A, Y, where=jnp.array([True, True, False, False]), weights=weights))
         4.0
+
+    References:
+        Keras 2.2.4, keras/engine/training_utils.py, weighted_masked_objective,
+        https://github.com/keras-team/keras/blob/2.2.4/keras/engine/training_utils.py
     """
 
     count: Count = "nonzero"
