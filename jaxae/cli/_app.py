@@ -47,7 +47,11 @@ def train(
         ),
     ] = None,
     loss: Annotated[
-        str, Option(help="bce, bce_from_probabilities, mse, mae, sse or sse_per_sample.")
+        str,
+        Option(
+            help="A name in jaxae.losses.LOSSES, e.g. bce, mse, mae, focal, gaussian_nll; an "
+            "unknown one lists all."
+        ),
     ] = "bce",
     epochs: Annotated[
         int | None,

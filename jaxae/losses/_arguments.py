@@ -46,28 +46,36 @@ class Arguments(NamedTuple):
                 f"got {len(self.arrays)} arrays, expected {len(names)}: {', '.join(names)}; masks "
                 "and weights are keywords, where= and weights="
             )
+        if batch_axes:
+            self._check_samples(names)
         _check_dtypes(names, self.arrays, event)
-        _check_shapes(names, self.arrays, event)
+        _check_shapes(names, self.arrays, event, batch_axes)
+        self._check_coverage(event, batch_axes)
+
+    def _check_coverage(self, event: Event, batch_axes: int) -> None:
         elements = event.elements(self.arrays, batch_axes)
         if self.where is not None:
             if self.where.dtype != jnp.bool_:
                 dtype = self.where.dtype
                 raise TypeError(f"where has dtype {dtype}, expected bool; write e.g. where=m > 0")
             whole = self.arrays[-1].shape if event.zero_is_absent else elements
-            _check_prefix("where", self.where.shape, whole)
+            _check_prefix("where", self.where.shape, whole, event)
         if self.weights is not None:
             _check_real("weights", self.weights)
-            _check_prefix("weights", self.weights.shape, elements)
-        if batch_axes:
-            self._check_samples(names)
+            _check_prefix("weights", self.weights.shape, elements, event)
 
     def _check_samples(self, names: Sequence[str]) -> None:
-        arguments = (*self.arrays, self.where, self.weights)
-        for name, x in zip((*names, "where", "weights"), arguments, strict=True):
-            if x is not None and x.ndim == 0:
+        for name, x in zip(names, self.arrays, strict=True):
+            if x.ndim == 0:
                 raise ValueError(
                     f"{name} is a scalar, expected a batch whose first axis counts its samples; "
                     "write e.g. x[None] for one sample"
+                )
+        for name, x in (("where", self.where), ("weights", self.weights)):
+            if x is not None and x.ndim == 0:
+                raise ValueError(
+                    f"{name} is a scalar, expected one for each sample, shape (N,); write e.g. "
+                    f"jnp.full(N, {name}), or multiply the loss"
                 )
 
     def convert(self, event: Event) -> tuple[Array, ...]:
@@ -97,11 +105,21 @@ def _check_dtypes(names: Sequence[str], arrays: Sequence[Array], event: Event) -
             )
 
 
-def _check_shapes(names: Sequence[str], arrays: Sequence[Array], event: Event) -> None:
+def _check_shapes(
+    names: Sequence[str], arrays: Sequence[Array], event: Event, batch_axes: int
+) -> None:
     first, *others = arrays
-    if event.prediction is not None and first.ndim < event.prediction:
+    if event.prediction is not None and first.ndim < event.prediction + batch_axes:
         raise ValueError(
-            f"{names[0]} has shape {first.shape}, expected {event.prediction} axes or more"
+            f"{names[0]} has shape {first.shape}, expected {event.prediction + batch_axes} axes or "
+            f"more: {'samples first, and ' if batch_axes else ''}the numbers of one error last"
+        )
+    if event.prediction and 0 in first.shape[-event.prediction :]:
+        raise ValueError(f"{names[0]} has shape {first.shape}, expected a last axis that is not 0")
+    if event.parameters is not None and first.shape[-1] != event.parameters:
+        raise ValueError(
+            f"{names[0]} has shape {first.shape}, expected {event.parameters} on the last axis: "
+            "the parameters of the distribution of one number"
         )
     for name, x in zip(names[1:], others, strict=True):
         if event.prediction == event.target:
@@ -122,10 +140,12 @@ def _check_real(name: str, x: Array) -> None:
         raise TypeError(f"{name} has dtype {x.dtype}, expected real numbers")
 
 
-def _check_prefix(name: str, shape: Shape, whole: Shape) -> None:
+def _check_prefix(name: str, shape: Shape, whole: Shape, event: Event) -> None:
     if shape != whole[: len(shape)]:
-        prefixes = [str(whole[:axes]) for axes in range(1, len(whole) + 1)]
+        prefixes = [str(whole[:axes]) for axes in range(1, len(whole) + 1)] or ["()"]
+        of_samples = " (one error is computed from a whole sample)"
         raise ValueError(
-            f"{name} has shape {shape}, expected a prefix of the target's shape: "
-            f"{' or '.join(prefixes) or '()'}; nothing is broadcast from the right"
+            f"{name} has shape {shape}, expected {' or '.join(prefixes)}, a prefix of the shape of "
+            f"the errors{of_samples if event.target is None else ''}; nothing is broadcast from "
+            "the right"
         )

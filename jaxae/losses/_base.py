@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,6 +12,7 @@ from jaxtyping import Array, Float
 
 from jaxae.losses._arguments import Arguments
 from jaxae.losses._coverage import Coverage
+from jaxae.losses._documentation import documentation
 from jaxae.losses._error import event_of, parameters_of
 from jaxae.losses._mean import Statistic
 
@@ -33,6 +33,10 @@ class BaseLoss:
 
     error: Callable[..., Array]
     name: str = dataclasses.field(default="", init=False, compare=False)
+
+    def __post_init__(self):
+        if not callable(self.error):
+            raise TypeError(f"the error is {self.error!r}, expected a function of arrays")
 
     def mean(
         self, *arrays: ArrayLike, where: ArrayLike | None = None, weights: ArrayLike | None = None
@@ -109,15 +113,10 @@ class BaseLoss:
     def documented(self: Documented, name: str, meaning: str) -> Documented:
         """This loss with a name and a docstring of its own, which `help` shows.
 
-        The docstring is `meaning` with the signature after its first line and the arguments of
-        `__call__` before its example. Neither is part of what makes two losses equal.
+        The docstring is `meaning` with the signature and the arguments, which follow from the
+        error. Neither is part of what makes two losses equal.
         """
-        first, _, rest = inspect.cleandoc(meaning).partition("\n")
-        text, heading, example = rest.partition("\nExample:")
-        arrays = ", ".join(_plural(parameter) for parameter in parameters_of(self.error))
-        signature = f"{name}({arrays}, *, where=None, weights=None) → scalar"
-        arguments = inspect.cleandoc(BaseLoss.__call__.__doc__ or "").partition("\n")[2]
-        doc = f"{first}\n\n{signature}\n{text}{arguments}\n{heading}{example}"
+        doc = documentation(name, self.error, meaning)
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "__doc__", doc)
         return self
@@ -193,6 +192,3 @@ def _merge(_: BaseLoss, statistics: Statistic) -> Statistic:
 def _finished(loss: BaseLoss, statistics: Statistic) -> Array:
     return loss.finish(statistics.merge().value)
 
-
-def _plural(name: str) -> str:
-    return f"{name[:-1]}ies" if name.endswith("y") else f"{name.removesuffix('s')}s"

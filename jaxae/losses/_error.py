@@ -29,12 +29,15 @@ class Event(NamedTuple):
         classes: whether the target is an integer that names a class.
         zero_is_absent: whether a number that is 0 in every array leaves the error unchanged, so
             that a mask may reach inside an event.
+        parameters: how long the first array's last axis is, where it holds that many parameters of
+            a distribution; None for any length, e.g. that of classes.
     """
 
     prediction: int | None = 0
     target: int | None = 0
     classes: bool = False
     zero_is_absent: bool = False
+    parameters: int | None = None
 
     def elements(self, arrays: Sequence[Array], batch_axes: int = 0) -> tuple[int, ...]:
         """The shape of the errors between arrays: theirs, without the axes of an event."""
@@ -149,8 +152,12 @@ def name_of(error: Callable[..., Array]) -> str:
 
 
 def parameters_of(error: Callable[..., Array]) -> tuple[str, ...]:
-    """The names of the arrays that an error takes, e.g. ("logits", "target")."""
-    return tuple(inspect.signature(error).parameters)
+    """The names of the arrays that an error takes, e.g. ("logits", "target").
+
+    A parameter with a default is none of them: a hyperparameter, which keeps its default.
+    """
+    parameters = inspect.signature(error).parameters.values()
+    return tuple(x.name for x in parameters if x.default is x.empty)
 
 
 def _mark(error: Any, name: str, value: Any) -> Any:

@@ -16,13 +16,13 @@ def check_not_negative(name: str, value: Any) -> None:
     _check(name, value, 0 <= _number(name, value) < math.inf, "a finite number, 0 or more")
 
 
-def check_between(name: str, value: Any, low: float, high: float) -> None:
+def check_between(name: str, value: Any, low: int | float, high: int | float) -> None:
     """Raise unless a hyperparameter is a number above `low` and below `high`."""
     inside = low < _number(name, value) < high
     _check(name, value, inside, f"a number above {low:g} and below {high:g}")
 
 
-def check_from_to(name: str, value: Any, low: float, high: float) -> None:
+def check_from_to(name: str, value: Any, low: int | float, high: int | float) -> None:
     """Raise unless a hyperparameter is a number from `low` to `high`, both included."""
     _check(name, value, low <= _number(name, value) <= high, f"a number from {low:g} to {high:g}")
 

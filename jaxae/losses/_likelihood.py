@@ -1,9 +1,13 @@
 """What a prediction means: which error belongs to it, how to read it, and how to draw from it."""
 
 import dataclasses
+import functools
+import importlib
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from jaxtyping import Array, Float, PRNGKeyArray
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
 
 from jaxae.losses._error import Link, identity
 
@@ -42,7 +46,7 @@ class Likelihood:
     parameters_per_element: int = 1
     sampler: Callable[..., Array] | None = None
 
-    def sample(self, prediction: Float[Array, "..."], *, key: PRNGKeyArray) -> Array:
+    def sample(self, prediction: Array, *, key: PRNGKeyArray) -> Array:
         """A target drawn from the distribution that the prediction stands for.
 
         Args:
@@ -53,13 +57,54 @@ class Likelihood:
             Independent draws, one for each element, on the target's scale.
 
         Raises:
-            ValueError: a likelihood without a sampler.
+            TypeError: a prediction that is not floating.
+            ValueError: a likelihood without a sampler, or a prediction of a wrong last axis.
         """
+        self._check(prediction)
         sampler = self.sampler or getattr(self.error, "draw", None)
         if sampler is None:
             raise ValueError(f"{self} has no sampler; build it with Likelihood(…, sampler=…)")
         return sampler(prediction, key=key)
 
+    def _check(self, prediction: Array) -> None:
+        several, shape = self.parameters_per_element > 1, jnp.shape(prediction)
+        if not jnp.issubdtype(jnp.result_type(prediction), jnp.floating):
+            dtype = jnp.result_type(prediction)
+            raise TypeError(f"the prediction has dtype {dtype}, expected a floating dtype")
+        if several and shape[-1:] != (self.parameters_per_element,):
+            raise ValueError(
+                f"the prediction has shape {shape}, expected {self.parameters_per_element} on the "
+                "last axis: the parameters of the distribution of one number"
+            )
+
+    def __reduce__(self) -> tuple:
+        # A compiled link, such as `jax.nn.sigmoid`, is pickled by its name, as functions are.
+        fields = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return _restored, (type(self), *map(_portable, fields))
+
     def __deepcopy__(self, memo: dict) -> "Likelihood":
         # It cannot change, and a copy of a compiled link would not equal the link.
         return self
+
+
+class _Named(NamedTuple):
+    """A function that is found in a module by its name."""
+
+    module: str
+    name: str
+
+    def find(self) -> Any:
+        found = importlib.import_module(self.module)
+        return functools.reduce(lambda x, name: getattr(x, name, None), self.name.split("."), found)
+
+
+def _portable(value: Any) -> Any:
+    """The name of what a decorator wrapped, if it is found by it; else the value."""
+    if not hasattr(value, "__wrapped__"):
+        return value
+    named = _Named(value.__module__, value.__qualname__)
+    return named if named.find() is value else value
+
+
+def _restored(kind: type[Likelihood], *fields: Any) -> Likelihood:
+    return kind(*(field.find() if isinstance(field, _Named) else field for field in fields))

@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 from jaxae.losses._base import BaseLoss
 from jaxae.losses._coverage import Count, denominator
 from jaxae.losses._error import name_of
+from jaxae.losses._hyperparameters import check_choice
 from jaxae.losses._mean import Mean, Statistic, Total
 
 Unit = Literal["element", "sample", "total"]
@@ -67,11 +68,9 @@ class Loss(BaseLoss):
     count: Count = "weight"
 
     def __post_init__(self):
-        for name, options in (("unit", get_args(Unit)), ("count", get_args(Count))):
-            if getattr(self, name) not in options:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}, expected one of {', '.join(options)}"
-                )
+        super().__post_init__()
+        check_choice("unit", self.unit, get_args(Unit))
+        check_choice("count", self.count, get_args(Count))
 
     def __repr__(self) -> str:
         return f"Loss({name_of(self.error)}, unit={self.unit!r}, count={self.count!r})"

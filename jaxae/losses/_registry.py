@@ -8,6 +8,7 @@ from jaxae.losses._bernoulli_probabilities import bce_from_probabilities
 from jaxae.losses._continuous_bernoulli import continuous_bernoulli, continuous_bernoulli_nll
 from jaxae.losses._discretised_logistic import discretised_logistic, discretised_logistic_nll
 from jaxae.losses._entropy import bce_excess, bce_excess_from_probabilities
+from jaxae.losses._error import event_of, link_of
 from jaxae.losses._focal import focal
 from jaxae.losses._gaussian import gaussian, gaussian_nll, learned_gaussian, learned_gaussian_nll
 from jaxae.losses._laplace import laplace, laplace_nll
@@ -18,7 +19,7 @@ from jaxae.losses._quantile import pinball
 from jaxae.losses._regression import mae, mse, sse, sse_per_sample
 from jaxae.losses._relative import mape, msle
 from jaxae.losses._robust import charbonnier, huber, log_cosh
-from jaxae.losses._shared_scale import shared_gaussian_nll
+from jaxae.losses._shared_scale import SharedScaleGaussian, shared_gaussian_nll
 from jaxae.losses._student_t import student_t, student_t_nll
 from jaxae.losses._zero_inflated import (
     zero_inflated_negative_binomial,
@@ -52,13 +53,36 @@ LIKELIHOODS: Mapping[str, Likelihood] = {
 
 
 def likelihood_for(loss: BaseLoss) -> Likelihood:
-    """The likelihood whose predictions a loss takes: its own if it is one's, else Bernoulli's.
+    """The likelihood whose predictions a loss takes, so that a model can be built for it.
+
+    It is the loss's own where the loss is a negative log-likelihood, whatever its hyperparameters;
+    else Bernoulli's, whose mean lies between 0 and 1 as pixels do: a loss on the data's own scale,
+    such as `mse`, compares that mean.
+
+    Args:
+        loss: any loss between predictions and targets.
+
+    Returns:
+        A Likelihood.
+
+    Raises:
+        ValueError: a loss of classes, whose number it does not know.
 
     Example:
         >>> likelihood_for(poisson_nll) is poisson, likelihood_for(mse) is bernoulli
         (True, True)
+        >>> from jaxae.losses import GaussianError, Loss
+        >>> likelihood_for(Loss(GaussianError(0.1), unit="sample"))
+        Likelihood(error=GaussianError(scale=0.1), ...)
     """
+    error, event = loss.error, event_of(loss.error)
     for likelihood in LIKELIHOODS.values():
-        if likelihood.error == loss.error:
+        if likelihood.error == error:
             return likelihood
-    return bernoulli
+    if hasattr(error, "draw"):
+        return Likelihood(error, link_of(error), event.parameters or 1)
+    if event.classes:
+        raise ValueError(
+            f"{loss} does not know how many classes there are; write categorical(classes)"
+        )
+    return gaussian if isinstance(loss, SharedScaleGaussian) else bernoulli

@@ -123,7 +123,10 @@ class MLPAutoencoder(Autoencoder):
         return self.code_activation(self.encoder(x.reshape(-1)))
 
     def decode(self, z: Float[Array, " code"]) -> Float[Array, "..."]:
-        """The prediction from one code, of the feature shape (logits by default)."""
+        """The prediction from one code, of the feature shape (logits by default).
+
+        If the likelihood has several parameters per element it has one more axis, the last.
+        """
         per_element = self.likelihood.parameters_per_element
         parameters = () if per_element == 1 else (per_element,)
         return self.decoder(z).reshape(*self.feature_shape, *parameters)

@@ -9,7 +9,8 @@ class Outputs(NamedTuple):
     """All that the terms of an objective need of one sample's pass through a model.
 
     Args:
-        prediction: the likelihood's parameter for each element, e.g. logits; of the feature shape.
+        prediction: the likelihood's parameters for each element, e.g. logits; of the feature shape,
+            with one more axis, the last, if there are several.
         latent: the code that the prediction was decoded from.
     """
 

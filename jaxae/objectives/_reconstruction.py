@@ -50,7 +50,7 @@ class Reconstruction:
     """Reads a sample's prediction, on the scale that the loss takes, and its target.
 
     Raises:
-        ValueError: the loss takes logits and the model does not predict any.
+        ValueError: the loss takes what another likelihood predicts than the model's.
     """
 
     loss: BaseLoss
@@ -65,7 +65,8 @@ class Reconstruction:
             return prediction
         if expected is not identity:
             raise ValueError(
-                f"{self.loss} takes logits, and the model's likelihood does not predict any; build "
-                "the model with likelihood=bernoulli or choose a loss on the data's own scale"
+                f"{self.loss} takes the predictions of another likelihood than the model's, which "
+                f"is {likelihood}; build the model with likelihood=likelihood_for(loss), or choose "
+                "a loss on the data's own scale"
             )
         return likelihood.link(prediction)

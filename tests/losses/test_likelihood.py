@@ -15,6 +15,7 @@ from jaxae.losses import (
     from_logits,
     gaussian,
     identity,
+    learned_gaussian,
     link_of,
     squared_error,
 )
@@ -80,3 +81,10 @@ def test_a_sampler_of_ones_own_comes_first():
 def test_a_likelihood_without_a_sampler_says_so():
     with pytest.raises(ValueError, match="has no sampler; build it with Likelihood"):
         Likelihood(squared_error).sample(jnp.zeros(2), key=jax.random.key(0))
+
+
+def test_a_prediction_of_another_number_of_parameters_is_refused():
+    with pytest.raises(ValueError, match=r"shape \(4, 3\), expected 2 on the last axis"):
+        learned_gaussian.sample(jnp.zeros((4, 3)), key=jax.random.key(0))
+    with pytest.raises(TypeError, match="int32, expected a floating"):
+        gaussian.sample(jnp.zeros(3, int), key=jax.random.key(0))

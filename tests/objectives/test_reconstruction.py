@@ -50,7 +50,7 @@ def test_a_marked_error_of_ones_own_gets_the_logits():
 
 
 def test_logits_are_not_expected_of_a_model_that_has_none():
-    with pytest.raises(ValueError, match=r"takes logits.*likelihood=bernoulli"):
+    with pytest.raises(ValueError, match=r"another likelihood than the model's.*likelihood_for"):
         value(bce, view(likelihood=gaussian))
 
 
