@@ -154,7 +154,7 @@ def _gradient(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _compiled(loss: Loss, cotangent: Array, arguments: Arguments) -> Array:
+def _compiled(loss: Loss, cotangent: ArrayLike, arguments: Arguments) -> Array:
     # A loss whose denominator is no sum over samples says what it is of a whole batch.
     whole = getattr(loss, "whole", loss.merged)
     statistic: Any = whole(*arguments.arrays, where=arguments.where, weights=arguments.weights)

@@ -137,7 +137,7 @@ def check_gradient(
         np.linspace(0, predictions.size - 1, min(points, predictions.size)).astype(int)
     )
     with jax.enable_x64(True):
-        numeric = np.asarray(_central_differences(loss, arguments, index))
+        numeric = np.asarray(_central_differences(loss, arguments, jnp.asarray(index)))
     return GradientReport(
         loss.name or repr(loss),
         predictions.shape,

@@ -178,6 +178,15 @@ def test_a_report_covers_masks_and_as_many_points_as_asked(rng):
     assert report.central_differences.absolute < 1e-7
 
 
+def test_a_report_without_compilation_is_the_same(rng):
+    arrays = batch(rng)
+    compiled = check_gradient(mse, *arrays, points=2)
+    with jax.disable_jit():
+        eager = check_gradient(mse, *arrays, points=2)
+    assert eager.closed_form == compiled.closed_form
+    assert eager.points == compiled.points == 2
+
+
 def test_a_report_of_nothing_is_refused(rng):
     A, Y = batch(rng, (0, 5))
     with pytest.raises(ValueError, match=r"logits has shape \(0, 5\): there is nothing to compare"):
