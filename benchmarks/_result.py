@@ -9,6 +9,7 @@ from benchmarks._load import QUIET
 from benchmarks._timing import Spread, Turns
 
 SIGNS = {"<": operator.lt, "<=": operator.le, ">=": operator.ge}
+SLACK = 0.05
 Unit = Literal["s", "samples/s", "×"]
 
 
@@ -18,7 +19,8 @@ class Target(NamedTuple):
     Args:
         sign: how it compares.
         value: with what.
-        within_spread: whether a median also holds that misses the value by less than it scatters.
+        within_spread: whether a median also holds that misses the value by less than it scatters,
+            and by no more than `SLACK` of the value.
     """
 
     sign: Literal["<", "<=", ">="]
@@ -27,7 +29,7 @@ class Target(NamedTuple):
 
     def holds(self, spread: Spread) -> bool:
         """Whether a measured spread meets the target."""
-        near = abs(spread.median - self.value) < spread.width
+        near = abs(spread.median - self.value) < min(spread.width, SLACK * self.value)
         return SIGNS[self.sign](spread.median, self.value) or (self.within_spread and near)
 
 

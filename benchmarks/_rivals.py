@@ -11,6 +11,14 @@ import numpy as np
 import optax
 
 from jaxae import losses
+from jaxae.losses import (
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    ClippedBinaryCrossEntropy,
+    FocalError,
+    Loss,
+    heteroscedastic_gaussian_error,
+)
 
 LIBRARIES = ("optax", "keras", "torch")
 
@@ -39,10 +47,18 @@ def formulas() -> dict[str, Formula]:
         "msle": Formula(losses.msle, "positive", {}),
         "mape": Formula(losses.mape, "positive", {}),
         "bce": Formula(losses.bce, "logits", {}),
+        "bce, positive weight": Formula(Loss(BinaryCrossEntropy(pos_weight=2.5)), "logits", {}),
+        "bce, smoothed": Formula(Loss(BinaryCrossEntropy(label_smoothing=0.1)), "logits", {}),
         "bce_from_probabilities": Formula(losses.bce_from_probabilities, "probabilities", {}),
+        "bce, clipped": Formula(Loss(ClippedBinaryCrossEntropy()), "probabilities", {}),
         "focal": Formula(losses.focal, "logits", {}),
+        "focal, balanced": Formula(Loss(FocalError(gamma=2.0, alpha=0.25)), "logits", {}),
         "cce": Formula(losses.cce, "distributions", {}),
+        "cce, smoothed": Formula(
+            Loss(CategoricalCrossEntropy(label_smoothing=0.1)), "distributions", {}
+        ),
         "cce_from_classes": Formula(losses.cce_from_classes, "classes", {}),
+        "learned_gaussian_nll": Formula(Loss(heteroscedastic_gaussian_error), "parameters", {}),
     }
     for library, load in (("optax", _optax), ("keras", _keras), ("torch", _torch)):
         if installed(library):
@@ -66,6 +82,8 @@ def draw(kind: str, samples: int, features: int) -> tuple[np.ndarray, np.ndarray
         return normal, uniform
     if kind == "positive":
         return abs(normal), uniform + np.float32(0.1)
+    if kind == "parameters":
+        return random.standard_normal((samples, features, 2), np.float32), uniform
     if kind == "logits":
         return normal, uniform
     if kind == "probabilities":
@@ -111,7 +129,11 @@ def _optax() -> dict[str, Callable]:
         "log_cosh": mean(optax.log_cosh),
         "bce": mean(optax.sigmoid_binary_cross_entropy),
         "focal": mean(optax.sigmoid_focal_loss),
+        "focal, balanced": mean(optax.sigmoid_focal_loss, alpha=0.25),
         "cce": mean(optax.softmax_cross_entropy),
+        "cce, smoothed": lambda P, Y: optax.softmax_cross_entropy(
+            P, optax.smooth_labels(Y, 0.1)
+        ).mean(),
         "cce_from_classes": mean(optax.softmax_cross_entropy_with_integer_labels),
     }
 
@@ -131,14 +153,20 @@ def _keras() -> dict[str, Callable]:
         "msle": swapped(k.MeanSquaredLogarithmicError()),
         "mape": swapped(k.MeanAbsolutePercentageError()),
         "bce": swapped(k.BinaryCrossentropy(from_logits=True)),
-        "bce_from_probabilities": swapped(k.BinaryCrossentropy()),
+        "bce, smoothed": swapped(k.BinaryCrossentropy(from_logits=True, label_smoothing=0.1)),
+        "bce, clipped": swapped(k.BinaryCrossentropy()),
         "focal": swapped(k.BinaryFocalCrossentropy(from_logits=True)),
+        "focal, balanced": swapped(
+            k.BinaryFocalCrossentropy(from_logits=True, apply_class_balancing=True)
+        ),
         "cce": swapped(k.CategoricalCrossentropy(from_logits=True)),
+        "cce, smoothed": swapped(k.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)),
         "cce_from_classes": swapped(k.SparseCategoricalCrossentropy(from_logits=True)),
     }
 
 
 def _torch() -> dict[str, Callable]:
+    import torch  # pyright: ignore[reportMissingImports]
     from torch.nn import functional  # pyright: ignore[reportMissingImports]
 
     return {
@@ -146,7 +174,14 @@ def _torch() -> dict[str, Callable]:
         "mae": functional.l1_loss,
         "huber": functional.huber_loss,
         "bce": functional.binary_cross_entropy_with_logits,
+        "bce, positive weight": lambda P, Y: functional.binary_cross_entropy_with_logits(
+            P, Y, pos_weight=torch.tensor(2.5)
+        ),
         "bce_from_probabilities": functional.binary_cross_entropy,
         "cce": functional.cross_entropy,
+        "cce, smoothed": lambda P, Y: functional.cross_entropy(P, Y, label_smoothing=0.1),
         "cce_from_classes": functional.cross_entropy,
+        "learned_gaussian_nll": lambda P, Y: functional.gaussian_nll_loss(
+            P[..., 0], Y, P[..., 1].exp(), full=True
+        ),
     }
