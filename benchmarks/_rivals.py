@@ -51,8 +51,8 @@ def formulas() -> dict[str, Formula]:
         "bce, smoothed": Formula(Loss(BinaryCrossEntropy(label_smoothing=0.1)), "logits", {}),
         "bce_from_probabilities": Formula(losses.bce_from_probabilities, "probabilities", {}),
         "bce, clipped": Formula(Loss(ClippedBinaryCrossEntropy()), "probabilities", {}),
-        "focal": Formula(losses.focal, "logits", {}),
-        "focal, balanced": Formula(Loss(FocalError(gamma=2.0, alpha=0.25)), "logits", {}),
+        "focal": Formula(losses.focal, "labels", {}),
+        "focal, balanced": Formula(Loss(FocalError(gamma=2.0, alpha=0.25)), "labels", {}),
         "cce": Formula(losses.cce, "distributions", {}),
         "cce, smoothed": Formula(
             Loss(CategoricalCrossEntropy(label_smoothing=0.1)), "distributions", {}
@@ -86,6 +86,8 @@ def draw(kind: str, samples: int, features: int) -> tuple[np.ndarray, np.ndarray
         return random.standard_normal((samples, features, 2), np.float32), uniform
     if kind == "logits":
         return normal, uniform
+    if kind == "labels":
+        return normal, (uniform < 0.3).astype(np.float32)
     if kind == "probabilities":
         return np.clip(random.random((samples, features), np.float32), 0.01, 0.99), uniform
     logits = normal.reshape(-1, 16)
