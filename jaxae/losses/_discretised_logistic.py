@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.losses._elementary import finite_exp, saturated
+from jaxae.losses._elementary import finite_exp, saturated, softplus
 from jaxae.losses._error import Event
+from jaxae.losses._hyperparameters import check_whole
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
 
@@ -50,11 +51,10 @@ class DiscretisedLogisticError:
     """
 
     levels: int = 256
-    event: ClassVar[Event] = Event(prediction=1, target=0)
+    event: ClassVar[Event] = Event(prediction=1, target=0, parameters=2)
 
     def __post_init__(self):
-        if not (self.levels >= 2 and self.levels == int(self.levels)):
-            raise ValueError(f"levels is {self.levels}, expected a whole number of at least 2")
+        check_whole("levels", self.levels, 2)
 
     def __call__(
         self, prediction: Float[Array, "... 2"], target: Float[Array, "..."]
@@ -110,8 +110,8 @@ def _error(levels: int, prediction: Array, target: Array) -> Array:
     # −log(1 − exp(−w)), with the logarithm of w itself where w may underflow.
     share = -jnp.expm1(-width) / jnp.where(narrow, width, 1)
     log_scale = prediction[..., 1] + math.log(levels - 1)
-    inside = _softplus(bin_.near) + jnp.where(narrow, log_scale, 0) - jnp.log(share)
-    return _softplus(-bin_.far) + jnp.where(bin_.end == 0, inside, 0)
+    inside = softplus(bin_.near) + jnp.where(narrow, log_scale, 0) - jnp.log(share)
+    return softplus(-bin_.far) + jnp.where(bin_.end == 0, inside, 0)
 
 
 def _slopes(levels: int, prediction: Array, target: Array) -> Array:
@@ -166,10 +166,6 @@ def _floored(width: Array) -> Array:
     return jnp.maximum(width, jnp.finfo(width.dtype).eps)
 
 
-def _softplus(x: Array) -> Array:
-    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-abs(x)))
-
-
 discretised_logistic = Likelihood(
     DiscretisedLogisticError(), DiscretisedLogisticError().link, parameters_per_element=2
 )
@@ -187,6 +183,10 @@ discretised_logistic_nll = Loss(DiscretisedLogisticError(), unit="sample").docum
         >>> predictions = jnp.array([[[0.5, -3.0], [0.5, -30.0]]])
         >>> print(discretised_logistic_nll(predictions, jnp.array([[0.0, 128 / 255]])).round(4))
         10.6966
+
+    References:
+        Salimans, Karpathy, Chen & Kingma, PixelCNN++, ICLR 2017, equation 2,
+        https://arxiv.org/abs/1701.05517
     """,
 )
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import saturated
-from jaxae.losses._error import Event, closed_form, takes
+from jaxae.losses._error import Event, closed_form, reads, takes
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._location_scale import LocationScaleError
 from jaxae.losses._loss import Loss
@@ -23,7 +23,8 @@ class GaussianError(LocationScaleError):
     e = ½((y − μ)/σ)² + log σ + ½ log 2π
 
     The prediction is the mean μ. The derivative is (μ − y)/σ². `Likelihood(GaussianError(0.1))` is
-    the likelihood of another scale.
+    the likelihood of another scale. Where σ ≥ 0.4, no digits cancel; below that log σ + ½ log 2π is
+    negative, and the value is right to the rounding of the larger of its two terms.
 
     Args:
         scale: σ > 0, the standard deviation, in the target's unit.
@@ -35,6 +36,10 @@ class GaussianError(LocationScaleError):
         >>> error = GaussianError()
         >>> round(float(error(jnp.array(0.0), jnp.array(1.0))), 4)
         1.4189
+
+    References:
+        Bishop, Pattern recognition and machine learning, Springer, 2006, equation 1.46,
+        https://www.microsoft.com/en-us/research/people/cmbishop/prml-book/
     """
 
     scale: float = 1.0
@@ -52,6 +57,10 @@ class GaussianError(LocationScaleError):
         return jax.random.normal(key, shape, dtype)
 
 
+def _mean(prediction: Array) -> Array:
+    return prediction[..., 0]
+
+
 def _slopes(
     prediction: Float[Array, "*shape 2"], target: Float[Array, "*shape"]
 ) -> Float[Array, "*shape 2"]:
@@ -61,8 +70,9 @@ def _slopes(
     return saturated(jnp.stack([by_mean, 0.5 - 0.5 * (z * z)], axis=-1))
 
 
-@takes(Event(prediction=1, target=0))
+@takes(Event(prediction=1, target=0, parameters=2))
 @closed_form(_slopes)
+@reads(_mean)
 def heteroscedastic_gaussian_error(
     prediction: Float[Array, "*shape 2"], target: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
@@ -122,10 +132,6 @@ def _standardised(prediction: Array, target: Array) -> tuple[Array, Array, Array
     return (target - mean) * first * second, first, second
 
 
-def _mean(prediction: Array) -> Array:
-    return prediction[..., 0]
-
-
 def _draw(prediction: Array, *, key: PRNGKeyArray) -> Array:
     standard = jax.random.normal(key, prediction.shape[:-1], prediction.dtype)
     return prediction[..., 0] + jnp.exp(0.5 * prediction[..., 1]) * standard
@@ -147,6 +153,10 @@ gaussian_nll = Loss(GaussianError(), unit="sample").documented(
         >>> import jax.numpy as jnp
         >>> round(float(gaussian_nll(jnp.array([[1.0, 2.0]]), jnp.zeros((1, 2)))), 4)
         4.3379
+
+    References:
+        Bishop, Pattern recognition and machine learning, Springer, 2006, equation 1.62,
+        https://www.microsoft.com/en-us/research/people/cmbishop/prml-book/
     """,
 )
 
@@ -162,6 +172,10 @@ learned_gaussian_nll = Loss(heteroscedastic_gaussian_error, unit="sample").docum
         >>> A = jnp.array([[[1.0, 0.0], [2.0, 2.0]]])
         >>> round(float(learned_gaussian_nll(A, jnp.zeros((1, 2)))), 4)
         3.6085
+
+    References:
+        Kingma & Welling, Auto-encoding variational Bayes, ICLR 2014, appendix C.2,
+        https://arxiv.org/abs/1312.6114
     """,
 )
 

@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.losses._elementary import exp_remainder, finite_exp
+from jaxae.losses._elementary import bounded_exponent, exp_remainder, finite_exp
 from jaxae.losses._error import Event, closed_form, reads, takes
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
+from jaxae.losses._poisson import draw_counts
 from jaxae.losses._stirling import log_ratio, smallest_poisson_error, stirling_error, stirling_slope
 
 
@@ -43,7 +44,7 @@ def _slope(prediction: Array, target: Array) -> Array:
 
 
 @closed_form(_slope)
-@takes(Event(prediction=1, target=0))
+@takes(Event(prediction=1, target=0, parameters=2))
 @reads(_link)
 def negative_binomial_error(
     prediction: Float[Array, "... 2"], target: Float[Array, "..."]
@@ -138,11 +139,11 @@ def _beyond_smallest_jvp(primals, tangents):
 
 def _draw(prediction: Array, *, key: PRNGKeyArray) -> Array:
     """A Poisson count whose rate is drawn from a gamma distribution."""
-    m, t = prediction[..., 0], prediction[..., 1]
+    m, t = prediction[..., 0], bounded_exponent(prediction[..., 1])
     gamma_key, poisson_key = jax.random.split(key)
     # From the logarithm, which does not underflow at small θ.
-    log_gamma = jax.random.loggamma(gamma_key, finite_exp(t))
-    return jax.random.poisson(poisson_key, jnp.exp(m + (log_gamma - t))).astype(m.dtype)
+    log_gamma = jax.random.loggamma(gamma_key, jnp.exp(t))
+    return draw_counts(jnp.exp(m + (log_gamma - t)), key=poisson_key)
 
 
 negative_binomial = Likelihood(negative_binomial_error, _link, 2, _draw)
@@ -158,6 +159,10 @@ negative_binomial_nll = Loss(negative_binomial_error, unit="sample").documented(
         >>> predictions = jnp.log(jnp.array([[[2.0, 1.0], [2.0, 1e8]]]))
         >>> print(negative_binomial_nll(predictions, jnp.array([[2.0, 2.0]])).round(4))
         3.2164
+
+    References:
+        Lopez, Regier, Cole, Jordan & Yosef, Deep generative modeling for single-cell
+        transcriptomics, Nature Methods 15, 2018, https://doi.org/10.1038/s41592-018-0229-2
     """,
 )
 

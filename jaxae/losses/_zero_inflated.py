@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.losses._elementary import softplus
 from jaxae.losses._error import Event, closed_form, derivative_of, reads, takes
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
@@ -12,7 +13,7 @@ from jaxae.losses._negative_binomial import negative_binomial, negative_binomial
 
 def _link(prediction: Array) -> Array:
     """The mean, (1 − π)μ."""
-    return jnp.exp(prediction[..., 0] + jax.nn.log_sigmoid(-prediction[..., 2]))
+    return jnp.exp(prediction[..., 0] - softplus(prediction[..., 2]))
 
 
 def _slope(prediction: Array, target: Array) -> Array:
@@ -24,7 +25,7 @@ def _slope(prediction: Array, target: Array) -> Array:
 
 
 @closed_form(_slope)
-@takes(Event(prediction=1, target=0))
+@takes(Event(prediction=1, target=0, parameters=3))
 @reads(_link)
 def zero_inflated_negative_binomial_error(
     prediction: Float[Array, "... 3"], target: Float[Array, "..."]
@@ -61,7 +62,7 @@ def zero_inflated_negative_binomial_error(
 @jax.custom_jvp
 def _inflated(e: Array, z: Array, y: Array) -> Array:
     """The error from that of the negative binomial, e, and the logit of the extra zeros."""
-    present = jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-abs(z)))  # −log (1 − π)
+    present = softplus(z)  # −log (1 − π)
     # One minus the probability of a zero; its logarithm is taken of whichever is small.
     other = -jax.nn.sigmoid(-z) * jnp.expm1(-e)
     rare = present - jnp.maximum(z, -e) - jnp.log1p(jnp.exp(-abs(z + e)))
@@ -105,6 +106,10 @@ zero_inflated_negative_binomial_nll = Loss(
         >>> targets = jnp.array([[0.0, 1.0]])
         >>> print(zero_inflated_negative_binomial_nll(predictions, targets).round(4))
         2.3671
+
+    References:
+        Lopez, Regier, Cole, Jordan & Yosef, Deep generative modeling for single-cell
+        transcriptomics, Nature Methods 15, 2018, https://doi.org/10.1038/s41592-018-0229-2
     """,
 )
 

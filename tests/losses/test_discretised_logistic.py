@@ -79,7 +79,7 @@ def test_probabilities_of_all_levels_sum_to_one(levels, mean, log_scale):
     y = jnp.arange(levels) / (levels - 1)
     prediction = jnp.tile(jnp.array([mean, log_scale], jnp.float32), (levels, 1))
     error = DiscretisedLogisticError(levels)
-    probability = np.exp(-np.float64(error(prediction, y)))
+    probability = np.exp(-np.float64(jax.jit(error)(prediction, y)))
     assert probability.sum() == pytest.approx(1, abs=2e-6)
     got = error.link(prediction[0])
     assert got == pytest.approx(np.sum(probability * np.asarray(y)), abs=2e-6)
@@ -88,7 +88,7 @@ def test_probabilities_of_all_levels_sum_to_one(levels, mean, log_scale):
 def test_tails_have_no_floor():
     """280 scales away both sigmoids are 0 in float32."""
     prediction, y = jnp.array([0.9, -6.0]), jnp.float32(0.2)
-    value, gradient = jax.value_and_grad(ERROR)(prediction, y)
+    value, gradient = jax.jit(jax.value_and_grad(ERROR))(prediction, y)
     expected, by_mean, by_scale = exact(0.9, -6.0, 51)
     assert value == pytest.approx(expected, rel=1e-5)
     assert value > 270
@@ -97,7 +97,8 @@ def test_tails_have_no_floor():
 
 def test_a_target_counts_as_the_nearest_level():
     prediction = jnp.tile(jnp.array([0.4, -4.0]), (4, 1))
-    got = ERROR(prediction, jnp.array([100 / 255, 100.4 / 255, 99.6 / 255, 100.6 / 255]))
+    y = jnp.array([100 / 255, 100.4 / 255, 99.6 / 255, 100.6 / 255])
+    got = jax.jit(ERROR)(prediction, y)
     assert got[0] == got[1] == got[2] != got[3]
 
 
@@ -139,7 +140,7 @@ def test_extreme_inputs_are_never_nan_and_have_finite_gradients():
     assert (value[(t == -1e4) & (m == 0) & (y == 1)] == np.inf).all()
 
 
-@pytest.mark.parametrize("levels", [1, 0, 2.5, float("nan")])
+@pytest.mark.parametrize("levels", [1, 0, 2.5, float("nan"), float("inf")])
 def test_a_number_of_levels_that_is_not_one_is_refused(levels):
     error = DiscretisedLogisticError()
     object.__setattr__(error, "levels", levels)  # the tests' type checker refuses it earlier
@@ -148,7 +149,7 @@ def test_a_number_of_levels_that_is_not_one_is_refused(levels):
 
 
 def test_the_link_is_the_mean_and_samples_are_levels():
-    assert event_of(ERROR) == (1, 0, False, False)
+    assert event_of(ERROR)[:2] == (1, 0)
     assert link_of(ERROR) == discretised_logistic.link
     assert discretised_logistic.parameters_per_element == 2
     prediction = jnp.array([[0.5, -3.0], [0.98, -2.0], [-0.2, -1.0], [0.201, -30.0]])
@@ -156,7 +157,7 @@ def test_the_link_is_the_mean_and_samples_are_levels():
     assert np.isin(drawn, (np.arange(256) / 255).astype(np.float32)).all()
     np.testing.assert_allclose(drawn.mean(0), discretised_logistic.link(prediction), atol=4e-3)
     assert (drawn[:, 3] == np.float32(51 / 255)).all()
-    lowest = np.exp(-ERROR(prediction, jnp.zeros(4)))
+    lowest = np.exp(-jax.jit(ERROR)(prediction, jnp.zeros(4)))
     np.testing.assert_allclose((drawn == 0).mean(0), lowest, atol=0.01)
 
 

@@ -5,6 +5,8 @@ A likelihood is added to the contract by one line in `LIKELIHOODS`: its name, an
 
 import copy
 import dataclasses
+import functools
+import pickle
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -115,9 +117,18 @@ def integrals(likelihood, support, prediction, function):
     return np.sum(weight * function(np.exp(-e), e), axis=0)
 
 
-def drawn(likelihood, prediction):
-    """Many samples for each prediction, (MANY, N)."""
-    return likelihood.sample(repeated(prediction, MANY), key=jax.random.key(0))
+@functools.cache
+def drawn(likelihood):
+    """Predictions of N numbers, their means, many samples of each, (MANY, N), and their errors."""
+    prediction = predictions(likelihood, np.random.default_rng(0), N)
+
+    @jax.jit
+    def draw(prediction):
+        many = repeated(prediction, MANY)
+        samples = likelihood.sample(many, key=jax.random.key(0))
+        return likelihood.link(prediction), samples, likelihood.error(many, samples)
+
+    return prediction, *(np.asarray(x) for x in draw(prediction))
 
 
 def assert_means(samples, expected):
@@ -134,81 +145,97 @@ def test_the_density_integrates_to_one(likelihood, support, rng):
 
 
 @every_likelihood
-def test_the_link_is_the_mean_of_many_samples(likelihood, support, rng):
-    prediction = predictions(likelihood, rng, N)
-    samples, mean = drawn(likelihood, prediction), likelihood.link(prediction)
+def test_the_link_is_the_mean_of_many_samples(likelihood, support):
+    _, mean, samples, _ = drawn(likelihood)
     assert mean.shape == (N,)
     assert samples.shape == (MANY, N)
-    assert support.contains(np.asarray(samples)).all()
+    assert support.contains(samples).all()
     assert_means(samples, mean)
 
 
 @every_likelihood
-def test_samples_come_from_the_errors_density(likelihood, support, rng):
+def test_samples_come_from_the_errors_density(likelihood, support):
     """Their mean error is the density's entropy, −∫ p log p."""
-    prediction = predictions(likelihood, rng, N)
+    prediction, _, _, errors = drawn(likelihood)
     entropy = integrals(likelihood, support, prediction, lambda p, e: np.where(p > 0, p * e, 0))
-    errors = likelihood.error(repeated(prediction, MANY), drawn(likelihood, prediction))
     assert_means(errors, entropy)
 
 
 @every_likelihood
-@pytest.mark.parametrize("shape", [(), (N,)])
-def test_parameters_per_element_is_the_length_of_one_more_axis(likelihood, support, shape, rng):
-    prediction = predictions(likelihood, rng, *shape)
-    target = likelihood.sample(prediction, key=jax.random.key(0))
-    assert target.shape == likelihood.link(prediction).shape == shape
-    assert likelihood.error(prediction, target).shape == shape
+def test_parameters_per_element_is_the_length_of_one_more_axis(likelihood, support, rng):
+    draw = functools.partial(likelihood.sample, key=jax.random.key(0))
+    for shape in ((), (N,)):
+        prediction = predictions(likelihood, rng, *shape)
+        target = jax.eval_shape(draw, prediction)
+        assert target.shape == jax.eval_shape(likelihood.link, prediction).shape == shape
+        assert jax.eval_shape(likelihood.error, prediction, target).shape == shape
+        assert target.dtype == prediction.dtype
     assert event_of(likelihood.error).prediction == int(likelihood.parameters_per_element > 1)
-    assert target.dtype == prediction.dtype
 
 
 @every_likelihood
-def test_an_equal_one_built_again_is_equal(likelihood, support):
-    again = dataclasses.replace(likelihood, error=copy.deepcopy(likelihood.error))
-    assert again == likelihood
-    assert hash(again) == hash(likelihood)
+def test_one_built_again_copied_or_pickled_is_equal(likelihood, support):
+    replaced = dataclasses.replace(likelihood, error=copy.deepcopy(likelihood.error))
+    for again in (replaced, pickle.loads(pickle.dumps(likelihood)), copy.copy(likelihood)):
+        assert again == likelihood
+        assert hash(again) == hash(likelihood)
 
 
 @every_likelihood
 def test_jit_and_vmap_change_nothing(likelihood, support, rng):
     prediction = predictions(likelihood, rng, N)
     keys = jax.random.split(jax.random.key(0), N)
-    draw = jax.jit(jax.vmap(lambda p, key: likelihood.sample(p, key=key)))
-    samples = draw(prediction, keys)
-    loop = [likelihood.sample(p, key=key) for p, key in zip(prediction, keys, strict=True)]
+
+    def draw(of_one):
+        prediction, key = of_one
+        return likelihood.sample(prediction, key=key)
+
+    @jax.jit
+    def both(ones):
+        samples = jax.vmap(draw)(ones)
+        errors = likelihood.error(prediction, samples)
+        return (
+            samples,
+            jax.lax.map(draw, ones),
+            errors,
+            jax.vmap(likelihood.error)(ones[0], samples),
+        )
+
+    samples, loop, compiled, mapped = both((prediction, keys))
     np.testing.assert_allclose(samples, loop, rtol=1e-5)
     errors = likelihood.error(prediction, samples)
-    for transform in (jax.jit, jax.vmap):
-        got = transform(likelihood.error)(prediction, samples)
+    for got in (compiled, mapped):
         np.testing.assert_allclose(got, errors, rtol=1e-5, atol=1e-6)
 
 
 @every_likelihood
-def test_the_closed_form_is_the_gradient(likelihood, support, rng):
-    prediction = predictions(likelihood, rng, N)
-    target = likelihood.sample(prediction, key=jax.random.key(0))
-    derivative = derivative_of(likelihood.error)(prediction, target)
-    gradient = jax.vmap(jax.grad(likelihood.error))(prediction, target)
+def test_the_closed_form_is_the_gradient(likelihood, support):
+    prediction, _, samples, _ = drawn(likelihood)
+    derivative = jax.jit(derivative_of(likelihood.error))(prediction, samples[0])
+    gradient = jax.jit(jax.vmap(jax.grad(likelihood.error)))(prediction, samples[0])
     np.testing.assert_allclose(derivative, gradient, rtol=1e-5)
 
 
 @every_likelihood
 def test_the_first_two_derivatives_are_what_finite_differences_give(likelihood, support, rng):
-    prediction = predictions(likelihood, rng, N)
-    target = likelihood.sample(prediction, key=jax.random.key(0))
+    prediction, _, samples, _ = drawn(likelihood)
+    target = samples[0]
     direction = rng.normal(size=prediction.shape)
     with jax.enable_x64(True):
         prediction, target = (jnp.asarray(np.asarray(x, np.float64)) for x in (prediction, target))
-        total = jax.jit(lambda p: likelihood.error(p, target).sum())
-        gradient = jax.jit(jax.grad(total))
-        step = 1e-5 * direction
-        slope = (total(prediction + step) - total(prediction - step)) / 2e-5
-        got = float(jnp.vdot(gradient(prediction), direction))
-        assert got == pytest.approx(float(slope), rel=1e-6)
-        curvature = (gradient(prediction + step) - gradient(prediction - step)) / 2e-5
-        _, got = jax.jvp(gradient, (prediction,), (direction,))
-        np.testing.assert_allclose(got, curvature, rtol=1e-6, atol=1e-8)
+        total = jax.value_and_grad(lambda p: likelihood.error(p, target).sum())
+
+        @jax.jit
+        def along(step):
+            point = prediction + step * direction
+            return jax.jvp(total, (point,), (direction,))
+
+        (high, above), _ = along(1e-5)
+        (low, below), _ = along(-1e-5)
+        (_, gradient), (slope, curvature) = along(0.0)
+        assert slope == pytest.approx(float(high - low) / 2e-5, rel=1e-6)
+        assert slope == pytest.approx(float(np.vdot(gradient, direction)), rel=1e-9)
+        np.testing.assert_allclose(curvature, (above - below) / 2e-5, rtol=1e-6, atol=1e-8)
 
 
 def test_every_likelihood_that_has_a_name_is_asked():

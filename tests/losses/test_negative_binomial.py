@@ -80,8 +80,8 @@ def test_without_dispersion_it_is_poissons(rng):
     m = jnp.asarray(rng.normal(2, 1, 200), jnp.float32)
     for t in (28.0, 100.0, 1e30):
         prediction = jnp.stack([m, jnp.full(200, t)], -1)
-        got = negative_binomial_error(prediction, y)
-        np.testing.assert_allclose(got, poisson_error(m, y), rtol=2e-6)
+        got = jax.jit(negative_binomial_error)(prediction, y)
+        np.testing.assert_allclose(got, jax.jit(poisson_error)(m, y), rtol=2e-6)
 
 
 def test_second_derivatives_are_those_of_the_definition(rng):
@@ -90,21 +90,22 @@ def test_second_derivatives_are_those_of_the_definition(rng):
         gammas = jax.lax.lgamma(theta) + jax.lax.lgamma(y + 1) - jax.lax.lgamma(y + theta)
         return gammas + theta * jnp.log1p(mu / theta) + y * jnp.log1p(theta / mu)
 
-    p = np.append(rng.normal(0, 1.5, (40, 2)), [[0.0, 0.0], [np.log(3), np.log(3)]], 0)
-    y = np.append(rng.integers(1, 9, 40), [1.0, 3.0])
+    def of_three(error):
+        return lambda x: error(x[:2], x[2])
+
+    @jax.jit
+    @jax.vmap
+    def second(x):
+        ours = of_three(negative_binomial_error)
+        expected = jax.hessian(of_three(definition))(x)
+        return jax.hessian(ours)(x), jax.jacrev(jax.grad(ours))(x), expected
+
+    x = np.append(rng.normal(0, 1.5, (40, 2)), [[0.0, 0.0], [np.log(3), np.log(3)]], 0)
+    x = np.append(x, [[count] for count in (*rng.integers(1, 9, 40), 1, 3)], 1)
     with jax.enable_x64(True):
-        got, expected, again = (
-            jax.jit(jax.vmap(f))(p, y)
-            for f in (
-                jax.hessian(negative_binomial_error, argnums=(0, 1)),
-                jax.hessian(definition, argnums=(0, 1)),
-                jax.jacrev(jax.grad(negative_binomial_error)),
-            )
-        )
-    for i in range(2):
-        for j in range(2):
-            np.testing.assert_allclose(got[i][j], expected[i][j], rtol=1e-9, atol=1e-11)
-    np.testing.assert_allclose(again, expected[0][0], rtol=1e-9, atol=1e-11)
+        got, again, expected = second(x)
+    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(again, expected, rtol=1e-9, atol=1e-11)
 
 
 def test_derivative_by_the_target_is_that_of_the_definition(rng):
@@ -148,25 +149,35 @@ def test_extreme_inputs_give_what_float32_holds():
     assert np.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("theta", [0.5, 3.0, 1e6])
-def test_probabilities_of_all_counts_sum_to_one(theta):
-    prediction = jnp.tile(jnp.log(jnp.array([4.0, theta])), (400, 1))
-    errors = negative_binomial_error(prediction, jnp.arange(400.0))
-    assert jnp.exp(-errors).sum() == pytest.approx(1, abs=2e-6)
+def test_probabilities_of_all_counts_sum_to_one():
+    prediction = np.log(np.float32([[4, 0.5], [4, 3], [4, 1e6]]))
+    prediction, y = (
+        np.broadcast_to(x, (3, 400, *x.shape[2:]))
+        for x in (prediction[:, None], np.arange(400, dtype=np.float32)[None])
+    )
+    errors = jax.jit(negative_binomial_error)(prediction, y)
+    np.testing.assert_allclose(np.exp(-errors).sum(1), 1, atol=2e-6)
 
 
 def test_the_link_is_the_mean_and_samples_are_counts():
-    assert event_of(negative_binomial_error) == (1, 0, False, False)
+    assert event_of(negative_binomial_error)[:2] == (1, 0)
     assert negative_binomial.parameters_per_element == 2
     assert link_of(negative_binomial_error) is negative_binomial.link
     mu, theta = np.array([0.2, 5.0, 100.0]), np.array([0.5, 2.0, 1e6])
     prediction = jnp.log(jnp.asarray(np.stack([mu, theta], -1), jnp.float32))
-    np.testing.assert_allclose(negative_binomial.link(prediction), mu, rtol=1e-6)
-    drawn = negative_binomial.sample(jnp.tile(prediction, (40_000, 1, 1)), key=jax.random.key(0))
-    assert drawn.shape == (40_000, 3)
-    assert (drawn == jnp.round(drawn)).all()
+    np.testing.assert_allclose(jax.jit(negative_binomial.link)(prediction), mu, rtol=1e-6)
+    # Poisson's where there is no dispersion, and infinite where the mean overflows.
+    extremes = jnp.array([[np.log(50), 100], [np.log(50), 1e30], [80, 50], [100, 1], [-1e30, 1]])
+    many = jnp.tile(jnp.concatenate([prediction, extremes]), (40_000, 1, 1))
+    drawn = np.asarray(jax.jit(negative_binomial.sample)(many, key=jax.random.key(0)), np.float64)
+    assert drawn.shape == (40_000, 8)
+    drawn, (poissons, others) = drawn[:, :3], (drawn[:, 3:5], drawn[:, 5:])
+    assert (drawn == np.round(drawn)).all()
     np.testing.assert_allclose(drawn.mean(0), mu, rtol=0.05)
     np.testing.assert_allclose(drawn.var(0), mu + mu**2 / theta, rtol=0.06)
+    np.testing.assert_allclose(poissons.mean(0), 50, rtol=0.01)
+    np.testing.assert_allclose(poissons.var(0), 50, rtol=0.05)
+    np.testing.assert_allclose(others, np.tile([np.exp(80), np.inf, 0], (40_000, 1)), rtol=1e-5)
 
 
 def test_nll_adds_over_features_and_averages_over_samples(rng):

@@ -38,7 +38,7 @@ def test_value_is_right_to_eight_ulp_for_counts_up_to_ten_thousand(rng, ulp):
 def test_value_keeps_its_digits_where_large_terms_cancel(rng, ulp):
     """At a count of a million, exp(r) − yr + log Γ(y + 1) is 8, from terms of 14 million."""
     r, y = jnp.float32(np.log(1e6)), jnp.float32(1e6)
-    assert poisson_error(r, y) == pytest.approx(exact(r, y), rel=1e-6)
+    assert jax.jit(poisson_error)(r, y) == pytest.approx(exact(r, y), rel=1e-6)
     naive = jnp.exp(r) - y * r + np.float32(scipy.special.gammaln(1e6 + 1))
     assert abs(naive - exact(r, y)) > 0.01
 
@@ -51,7 +51,8 @@ def test_derivative_is_right_to_four_ulp_of_its_larger_term(rng, ulp):
 
 def test_derivative_keeps_its_digits_near_the_mode():
     """At a count of 1, exp(r) − 1 of r = 1e-6 is right to one digit in float32."""
-    assert jax.grad(poisson_error)(jnp.float32(1e-6), jnp.float32(1)) == pytest.approx(1e-6)
+    gradient = jax.jit(jax.grad(poisson_error))
+    assert gradient(jnp.float32(1e-6), jnp.float32(1)) == pytest.approx(1e-6)
 
 
 def test_closed_form_is_the_derivative(rng):
@@ -83,7 +84,7 @@ def test_second_derivatives_are_the_rate_and_trigamma():
 def test_float64_is_scipys_density(rng):
     r, y = counts(rng, 1000)
     with jax.enable_x64(True):
-        got = poisson_error(jnp.asarray(r, jnp.float64), jnp.asarray(y, jnp.float64))
+        got = jax.jit(poisson_error)(jnp.asarray(r, jnp.float64), jnp.asarray(y, jnp.float64))
     np.testing.assert_allclose(got, exact(r, y), rtol=1e-12)
     expected = -scipy.stats.poisson.logpmf(y, np.exp(np.float64(r)))
     np.testing.assert_allclose(got, expected, rtol=1e-9)
@@ -107,9 +108,8 @@ def test_extreme_inputs_give_what_float32_holds():
 
 
 def test_probabilities_of_all_counts_sum_to_one():
-    for r in (-3.0, 0.0, 4.0):
-        errors = poisson_error(jnp.full(300, r), jnp.arange(300.0))
-        assert jnp.exp(-errors).sum() == pytest.approx(1, abs=1e-6)
+    r, y = np.meshgrid(np.float32([-3, 0, 4]), np.arange(300, dtype=np.float32))
+    np.testing.assert_allclose(np.exp(-jax.jit(poisson_error)(r, y)).sum(0), 1, atol=1e-6)
 
 
 def test_the_constant_that_torch_and_keras_omit_is_included():
@@ -118,29 +118,22 @@ def test_the_constant_that_torch_and_keras_omit_is_included():
 
 
 def test_the_prediction_is_a_log_rate_and_samples_are_counts():
+    """At large rates too, where JAX's integers overflow or have up to 1.5 times their variance."""
     assert link_of(poisson_error) is poisson.link is jnp.exp
-    r = jnp.log(jnp.array([0.1, 3.0, 200.0]))
-    drawn = poisson.sample(jnp.tile(r, (20_000, 1)), key=jax.random.key(0))
+    r = np.log(np.float32([0.1, 3, 200, 2e4, 1e6, 1e9]))
+    drawn = jax.jit(poisson.sample)(jnp.tile(r, (100_000, 1)), key=jax.random.key(0))
     assert drawn.dtype == jnp.float32
     assert (drawn == jnp.round(drawn)).all()
-    np.testing.assert_allclose(drawn.mean(0), [0.1, 3, 200], rtol=0.05)
-    np.testing.assert_allclose(drawn.var(0), [0.1, 3, 200], rtol=0.05)
-
-
-def test_samples_of_large_rates_have_their_mean_variance_and_skewness():
-    """Where JAX's integers overflow, or its counts have up to 1.5 times their variance."""
-    rate = np.float32([2e4, 1e6, 1e9])
-    drawn = poisson.sample(jnp.tile(jnp.log(rate), (100_000, 1)), key=jax.random.key(0))
-    rate = np.exp(np.float64(np.log(rate)))  # of the rounded log rate
+    rate = np.exp(np.float64(r))
     z = (np.float64(drawn) - rate) / np.sqrt(rate)
     np.testing.assert_allclose(z.mean(0), 0, atol=0.02)
-    np.testing.assert_allclose(z.var(0), 1, atol=0.02)
-    np.testing.assert_allclose(scipy.stats.skew(z), 1 / np.sqrt(rate), atol=0.04)
+    np.testing.assert_allclose(z.var(0), 1, atol=0.05)
+    np.testing.assert_allclose(scipy.stats.skew(z), 1 / np.sqrt(rate), atol=0.06)
 
 
 def test_samples_of_rates_that_overflow_are_infinite():
-    r = jnp.array([-jnp.inf, -1e30, 80.0, 88.0, 100.0, 1e30, jnp.inf, jnp.nan])
-    drawn = poisson.sample(r, key=jax.random.key(0))
+    r = np.float32([-np.inf, -1e30, 80.0, 88.0, 100.0, 1e30, np.inf, np.nan])
+    drawn = jax.jit(poisson.sample)(r, key=jax.random.key(0))
     expected = np.array([0, 0, np.exp(80), np.exp(88), np.inf, np.inf, np.inf, np.nan])
     np.testing.assert_allclose(drawn, expected, rtol=1e-5)
 
