@@ -7,8 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxae.losses._error import SAMPLE, takes
-from jaxae.losses._image import planes_of
+from jaxae.losses._hyperparameters import check_not_negative
 from jaxae.losses._loss import Loss
+from jaxae.losses._planes import planes_of
+from jaxae.losses._scale import magnitude
 
 
 @takes(SAMPLE)
@@ -18,16 +20,16 @@ class FocalFrequencyError:
 
     e = mean w |F|²,  F = FFT(p − y),  w = (|F| / max |F|)^α
 
-    The transform is orthonormal and taken of each channel, as is the maximum; channels are
-    averaged. As in the paper the weights are constants to the derivative, which is therefore not
-    that of the value: it is 2/(H·W·C) FFT⁻¹(w F). With α = 0 both are those of the mean squared
-    error.
+    In the square of the target's unit. The transform is orthonormal and taken of each channel, as
+    is the maximum; channels are averaged. As in the paper the weights are constants to the
+    derivative, which is therefore not that of the value: it is 2/(H·W·C) FFT⁻¹(w F). With α = 0
+    both are those of the mean squared error.
 
     Args:
         alpha: α ≥ 0, how much the error dwells on the frequencies that are off.
 
     Raises:
-        ValueError: a negative alpha; when called, a sample that is not an image.
+        ValueError: a negative or infinite alpha; when called, a sample that is not an image.
 
     Example:
         >>> y = jnp.zeros((2, 2))
@@ -43,8 +45,7 @@ class FocalFrequencyError:
     alpha: float = 1.0
 
     def __post_init__(self):
-        if not self.alpha >= 0:
-            raise ValueError(f"alpha is {self.alpha}, expected 0 or more")
+        check_not_negative("alpha", self.alpha)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]
@@ -58,10 +59,7 @@ class FocalFrequencyError:
         return jnp.sum(squares) / difference.size
 
     def _weights(self, real: Array, imaginary: Array) -> Array:
-        real, imaginary = jax.lax.stop_gradient((real, imaginary))
-        largest = jnp.max(jnp.maximum(abs(real), abs(imaginary)), (-2, -1), keepdims=True)
-        scale = jnp.where(largest == 0, 1, largest)
-        sizes = jnp.sqrt((real / scale) ** 2 + (imaginary / scale) ** 2)
+        sizes = magnitude(*jax.lax.stop_gradient((real, imaginary)))
         largest = jnp.max(sizes, (-2, -1), keepdims=True)
         return (sizes / jnp.where(largest == 0, 1, largest)) ** self.alpha
 
@@ -78,8 +76,8 @@ focal_frequency = Loss(FocalFrequencyError()).documented(
     "focal_frequency",
     """Focal frequency error of images, averaged over samples: Σ w |FFT(p − y)|² / (N·H·W·C).
 
-    Each sample is an image (H, W) or (H, W, C). The weights w = |F| / max |F| are constants to the
-    derivative.
+    In the square of the target's unit. Each sample is an image (H, W) or (H, W, C). The weights
+    w = |F| / max |F| are constants to the derivative.
 
     Example:
         >>> import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The scale of numbers: a power of 2 to divide by, which rounds nothing."""
+"""The scale of numbers: a power of 2 to divide by, so that no square overflows or vanishes."""
 
 import jax
 import jax.numpy as jnp
@@ -18,3 +18,23 @@ def power_of_two(size: Array) -> Array:
     rounded = jax.lax.reduce_precision(size, limits.nexp, 0)
     # Beyond the limit the reciprocal, by which a compiler multiplies, would be subnormal.
     return jnp.where(size < limits.tiny, 1, jnp.minimum(rounded, 2.0 ** (limits.maxexp - 2)))
+
+
+@jax.custom_jvp
+def magnitude(real: Array, imaginary: Array) -> Array:
+    """√(real² + imaginary²) without overflow; its derivative at 0 is 0.
+
+    Example:
+        >>> magnitude(jnp.array([3.0, 0.0, 2e30]), jnp.array([4.0, 0.0, 0.0]))
+        Array([5.e+00, 0.e+00, 2.e+30], dtype=float32)
+    """
+    scale = power_of_two(jnp.maximum(abs(real), abs(imaginary)))
+    return scale * jnp.sqrt((real / scale) ** 2 + (imaginary / scale) ** 2)
+
+
+@magnitude.defjvp
+def _magnitude_jvp(primals, tangents):
+    (real, imaginary), (dreal, dimaginary) = primals, tangents
+    size = magnitude(real, imaginary)
+    divisor = jnp.where(size < jnp.finfo(size.dtype).tiny, 1, size)
+    return size, (real / divisor) * dreal + (imaginary / divisor) * dimaginary

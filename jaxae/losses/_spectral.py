@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.losses._elementary import absolute
 from jaxae.losses._error import SAMPLE, takes
+from jaxae.losses._hyperparameters import as_tuple, check_from_to, check_not_negative, check_whole
 from jaxae.losses._loss import Loss
-from jaxae.losses._scale import power_of_two
+from jaxae.losses._scale import magnitude
 
 
 @takes(SAMPLE)
@@ -21,16 +23,16 @@ class SpectralError:
     e = Σ_windows mean |S_p − S_y| + log_weight · mean |log max(S_p, floor) − log max(S_y, floor)|
 
     S are the magnitudes of the Fourier transforms of overlapping frames under a periodic Hann
-    window. The means are over frames, frequencies and channels. As in DDSP's code a frame begins at
-    every step within the series and the end is padded by zeros; phases do not count; the series'
-    first number has weight 0, because a Hann window begins at 0. Derivatives are 0 where magnitudes
-    are 0 or equal.
+    window. The first part is in the series' unit, the logarithms' has none. The means are over
+    frames, frequencies and channels. As in DDSP's code a frame begins at every step within the
+    series and the end is padded by zeros; phases do not count; the series' first number has weight
+    0, because a Hann window begins at 0. Derivatives are 0 where magnitudes are 0 or equal.
 
     Args:
         windows: lengths of the frames, in steps of the series.
         overlap: the part of a frame that the next one covers, such that a whole number of hops
             makes a window: 0.5, 0.75.
-        log_weight: weight of the logarithms' error, 0 or more.
+        log_weight: weight of the logarithms' error, 0 or more, in the series' unit.
         floor: magnitudes below it count as this much in the logarithm, in the series' unit.
 
     Raises:
@@ -56,22 +58,21 @@ class SpectralError:
     floor: float = 1e-5
 
     def __post_init__(self):
-        if not self.windows or min(self.windows) < 1:
-            raise ValueError(f"windows are {self.windows}, expected positive lengths")
-        if not 0 <= self.overlap < 1:
-            raise ValueError(f"overlap is {self.overlap}, expected a part of a window, below 1")
-        if not (self.log_weight >= 0 and self.floor > 0):
-            raise ValueError(
-                f"log_weight is {self.log_weight} and floor is {self.floor}, expected 0 or more, "
-                "and more than 0"
-            )
+        object.__setattr__(self, "windows", as_tuple("windows", self.windows))
+        check_from_to("overlap", self.overlap, 0, 1)
+        check_not_negative("log_weight", self.log_weight)
+        check_from_to("floor", self.floor, 2.0**-126, 2.0**126)  # normal numbers in float32
         for window in self.windows:
-            hop = self._hop(window)
-            if hop < 1 or window % hop or abs(hop - window * (1 - self.overlap)) > 1e-6:
-                raise ValueError(
-                    f"windows of {window} overlap by {self.overlap}, expected a whole number of "
-                    "hops in a window, such as overlap=0.75 for multiples of 4"
-                )
+            self._check_window(window)
+
+    def _check_window(self, window: int) -> None:
+        check_whole("a window", window, 1)
+        hop = self._hop(window)
+        if hop < 1 or window % hop or abs(hop - window * (1 - self.overlap)) > 1e-6:
+            raise ValueError(
+                f"windows of {window} overlap by {self.overlap}, expected a whole number of "
+                "hops in a window, such as overlap=0.75 for multiples of 4"
+            )
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]
@@ -117,36 +118,20 @@ def _frames(series: Array, window: int, hop: int) -> Array:
 
 def _magnitudes(series: Array, window: int, hop: int) -> Array:
     spectrum = jnp.fft.rfft(_frames(series, window, hop))
-    return _magnitude(spectrum.real, spectrum.imag)
-
-
-@jax.custom_jvp
-def _magnitude(real: Array, imaginary: Array) -> Array:
-    """√(real² + imaginary²) without overflow; its derivative at 0 is 0."""
-    scale = power_of_two(jnp.maximum(abs(real), abs(imaginary)))
-    return scale * jnp.sqrt((real / scale) ** 2 + (imaginary / scale) ** 2)
-
-
-@_magnitude.defjvp
-def _magnitude_jvp(primals, tangents):
-    (real, imaginary), (dreal, dimaginary) = primals, tangents
-    size = _magnitude(real, imaginary)
-    divisor = jnp.where(size < jnp.finfo(size.dtype).tiny, 1, size)
-    return size, (real / divisor) * dreal + (imaginary / divisor) * dimaginary
+    return magnitude(spectrum.real, spectrum.imag)
 
 
 def _mean_distance(a: Array, b: Array) -> Array:
-    difference = a - b
-    # Not abs, whose derivative at 0 is 1 in JAX.
-    return jnp.mean(jnp.maximum(difference, -difference))
+    return jnp.mean(absolute(a - b))
 
 
 multi_scale_spectral = Loss(SpectralError()).documented(
     "multi_scale_spectral",
     """Multi-scale spectral error of series, Σ e / N: magnitudes and logarithms at six windows.
 
-    Each sample is a series (T,) or (T, C) of 2048 steps or more; for shorter ones pass windows that
-    fit, e.g. `Loss(SpectralError(windows=(256, 128, 64)))`.
+    Differences of magnitudes are in the series' unit, those of logarithms without one. Each sample
+    is a series (T,) or (T, C) of 2048 steps or more; for shorter ones pass windows that fit, e.g.
+    `Loss(SpectralError(windows=(256, 128, 64)))`.
 
     Example:
         >>> import jax.numpy as jnp

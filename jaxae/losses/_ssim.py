@@ -5,18 +5,19 @@ import functools
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxae.losses._error import SAMPLE, takes
-from jaxae.losses._gaussian_window import gaussian_taps, moments
-from jaxae.losses._image import planes_of
+from jaxae.losses._hyperparameters import as_tuple, check_positive, check_whole
 from jaxae.losses._loss import Loss
+from jaxae.losses._planes import gaussian_taps, moments, planes_of
 
 
 @takes(SAMPLE)
 @dataclasses.dataclass(frozen=True)
 class StructuralDissimilarity:
-    """1 − SSIM of one image, averaged over places and channels.
+    """1 − SSIM of one image, averaged over places and channels, without unit.
 
     1 − SSIM = a + b − ab,  a = (μ_p − μ_y)² / (μ_p² + μ_y² + (k₁L)²)
                             b = σ²_{p−y} / (σ_p² + σ_y² + (k₂L)²)
@@ -29,15 +30,15 @@ class StructuralDissimilarity:
     beyond 1e8 L is compared after a division by its largest number.
 
     Args:
-        max_value: L, the range of the target's numbers: 1, or 255 for bytes.
+        max_value: L, the range of the target's numbers: 1, or 255 for those of bytes.
         window: side of the window in pixels, odd.
         sigma: standard deviation of the window in pixels.
         k1: keeps the luminance term from dividing by 0.
         k2: keeps the contrast term from dividing by 0.
 
     Raises:
-        ValueError: a hyperparameter that is not positive, or an even window; when called, a sample
-            that is not an image or is smaller than the window.
+        ValueError: a hyperparameter that is not positive and finite, or a window that is not odd;
+            when called, a sample that is not an image or is smaller than the window.
 
     Example:
         >>> y = jnp.tile(jnp.arange(12.0) / 12, (12, 1))
@@ -60,11 +61,7 @@ class StructuralDissimilarity:
     k2: float = 0.03
 
     def __post_init__(self):
-        for name in ("max_value", "sigma", "k1", "k2"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected a positive number")
-        if self.window < 1 or self.window % 2 == 0:
-            raise ValueError(f"window is {self.window}, expected an odd number of pixels")
+        _check_window(self)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]
@@ -110,7 +107,7 @@ class StructuralDissimilarity:
 @takes(SAMPLE)
 @dataclasses.dataclass(frozen=True)
 class MultiScaleStructuralDissimilarity:
-    """1 − MS-SSIM of one image, averaged over channels.
+    """1 − MS-SSIM of one image, averaged over channels, without unit.
 
     1 − MS-SSIM = 1 − Π_j (mean c_j)^w_j,  with l·c in place of c at the coarsest scale
 
@@ -128,8 +125,9 @@ class MultiScaleStructuralDissimilarity:
         k2: keeps the contrast term from dividing by 0.
 
     Raises:
-        ValueError: a hyperparameter that is not positive, an even window, or no weights; when
-            called, a sample that is not an image or whose coarsest scale the window does not fit.
+        ValueError: a hyperparameter that is not positive and finite, a window that is not odd, or
+            no weights; when called, a sample that is not an image or whose coarsest scale the
+            window does not fit.
 
     Example:
         >>> y = jnp.tile(jnp.arange(24.0) / 24, (24, 1))
@@ -151,9 +149,10 @@ class MultiScaleStructuralDissimilarity:
     k2: float = 0.03
 
     def __post_init__(self):
-        if not self.weights or not min(self.weights) > 0:
-            raise ValueError(f"weights are {self.weights}, expected positive numbers")
-        self._one_scale.__post_init__()
+        object.__setattr__(self, "weights", as_tuple("weights", self.weights))
+        for weight in self.weights:
+            check_positive("a weight", weight)
+        _check_window(self)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]
@@ -176,36 +175,56 @@ class MultiScaleStructuralDissimilarity:
 
 
 def structural_similarity(
-    prediction: Float[Array, "..."],
-    target: Float[Array, "..."],
+    prediction: ArrayLike,
+    target: ArrayLike,
     *,
     max_value: float = 1.0,
     window: int = 11,
     sigma: float = 1.5,
+    k1: float = 0.01,
+    k2: float = 0.03,
 ) -> Float[Array, ""]:
-    """The structural similarity index of one image, SSIM, averaged over places and channels.
+    """The structural similarity index of ONE image, SSIM, averaged over places and channels.
 
-    1 − `StructuralDissimilarity`, whose `local` gives the index of each place.
+    1 − `StructuralDissimilarity`; of a batch of images in [0, 1] it is `1 - ssim.per_sample(…)`.
 
     Args:
-        prediction: one image, (H, W) or (H, W, C).
-        target: of the same shape.
-        max_value: the range of the target's numbers.
+        prediction: one image, (H, W) or (H, W, C), floating point; short floats become float32.
+        target: of the same shape; integers are converted.
+        max_value: the range of the target's numbers: 1, or 255 for bytes.
         window: side of the window in pixels, odd.
         sigma: standard deviation of the window in pixels.
+        k1: keeps the luminance term from dividing by 0.
+        k2: keeps the contrast term from dividing by 0.
 
     Returns:
-        A scalar in [−1, 1]; 1 where both are equal.
+        A scalar without unit, in [−1, 1]; 1 where both are equal.
 
     Raises:
-        ValueError: as `StructuralDissimilarity`.
+        TypeError: an integer prediction.
+        ValueError: shapes that differ, and as `StructuralDissimilarity`.
 
     Example:
         >>> y = jnp.tile(jnp.arange(12.0) / 12, (12, 1))
         >>> float(structural_similarity(y, y)), round(float(structural_similarity(1 - y, y)), 3)
         (1.0, -0.918)
+
+    References:
+        Wang, Bovik, Sheikh & Simoncelli, Image quality assessment: from error visibility to
+        structural similarity, IEEE Transactions on Image Processing 13(4), 2004, eq. 13,
+        https://doi.org/10.1109/TIP.2003.819861
     """
-    return 1 - StructuralDissimilarity(max_value, window, sigma)(prediction, target)
+    error = StructuralDissimilarity(max_value, window, sigma, k1, k2)
+    (prediction, target), _ = Loss(error).covered((prediction, target), None, None)
+    return 1 - error(prediction, target)
+
+
+def _check_window(error: StructuralDissimilarity | MultiScaleStructuralDissimilarity) -> None:
+    for name in ("max_value", "sigma", "k1", "k2"):
+        check_positive(name, getattr(error, name))
+    check_whole("window", error.window, 1)
+    if error.window % 2 == 0:
+        raise ValueError(f"window is {error.window}, expected an odd number of pixels")
 
 
 def _halve(planes: Array) -> Array:
@@ -229,8 +248,9 @@ ssim = Loss(StructuralDissimilarity()).documented(
     "ssim",
     """Structural dissimilarity of images in [0, 1], averaged over samples: Σ (1 − SSIM) / N.
 
-    Each sample is an image (H, W) or (H, W, C) of 11 pixels or more on each side, with numbers from
-    0 to 1; for other ranges `Loss(StructuralDissimilarity(max_value=255))`.
+    Without unit, in [0, 2]. Each sample is an image (H, W) or (H, W, C) of 11 pixels or more on
+    each side, with numbers from 0 to 1; for others `Loss(StructuralDissimilarity(max_value=255))`.
+    Each image's index is `1 - ssim.per_sample(predictions, targets)`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -249,8 +269,9 @@ ms_ssim = Loss(MultiScaleStructuralDissimilarity()).documented(
     "ms_ssim",
     """Multi-scale structural dissimilarity of images in [0, 1]: Σ (1 − MS-SSIM) / N.
 
-    Each sample is an image (H, W) or (H, W, C) of 161 pixels or more on each side; for smaller ones
-    pass fewer weights, e.g. `Loss(MultiScaleStructuralDissimilarity(weights=(0.3, 0.7)))`.
+    Without unit, in [0, 2]. Each sample is an image (H, W) or (H, W, C) of 161 pixels or more on
+    each side; for smaller ones pass fewer weights, e.g.
+    `Loss(MultiScaleStructuralDissimilarity(weights=(0.3, 0.7)))`.
 
     Example:
         >>> import jax.numpy as jnp

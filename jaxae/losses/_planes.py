@@ -1,4 +1,4 @@
-"""Local means and variances of planes, under a Gaussian window that lies wholly inside."""
+"""An image as planes, and their means and variances under a Gaussian window."""
 
 import functools
 import math
@@ -10,6 +10,34 @@ from jaxtyping import Array
 Taps = tuple[float, ...]
 
 
+def planes_of(image: Array, smallest: int = 1, advice: str = "") -> Array:
+    """An image (H, W) or (H, W, C) as planes, (C, H, W).
+
+    Args:
+        image: one sample.
+        smallest: how many pixels each side must have.
+        advice: what to do about a smaller one, the end of the message.
+
+    Raises:
+        ValueError: another number of axes, or a smaller side.
+
+    Example:
+        >>> planes_of(jnp.zeros((5, 4))).shape, planes_of(jnp.zeros((5, 4, 3))).shape
+        ((1, 5, 4), (3, 5, 4))
+    """
+    if image.ndim not in (2, 3):
+        raise ValueError(
+            f"a sample has shape {image.shape}, expected an image (height, width) or (height, "
+            "width, channels); reshape it, e.g. (784,) to (28, 28)"
+        )
+    if min(image.shape[:2]) < smallest:
+        raise ValueError(
+            f"a sample has shape {image.shape}, expected a height and width of {smallest} or more; "
+            f"{advice}"
+        )
+    return image[None] if image.ndim == 2 else jnp.moveaxis(image, -1, 0)
+
+
 def gaussian_taps(window: int, sigma: float) -> Taps:
     """The weights of an odd number of pixels along one axis; they add up to 1.
 
@@ -18,27 +46,30 @@ def gaussian_taps(window: int, sigma: float) -> Taps:
         [0.3078, 0.3844, 0.3078]
     """
     half = window // 2
-    taps = [math.exp(-0.5 * (k / sigma) ** 2) for k in range(-half, half + 1)]
+    taps = [math.exp(-0.5 * (k / sigma) * (k / sigma)) for k in range(-half, half + 1)]
     return tuple(tap / sum(taps) for tap in taps)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 @functools.partial(jax.jit, static_argnums=0)
 def moments(taps: Taps, x: Array) -> tuple[Array, Array]:
-    """Local means and variances over the last two axes, one axis after the other.
+    """Means and variances over windows of the last two axes that lie wholly inside.
 
     The variance of a window is the mean of its rows' variances and the variance of their means: a
     sum of squares, where E[x²] − E[x]² would lose all digits on nearly constant images.
     """
-    mean, variance = x, None
-    for axis in (x.ndim - 1, x.ndim - 2):
-        views, rows = _views(mean, len(taps), axis), variance
-        mean = _weighted(taps, views)
-        variance = _weighted(taps, [(view - mean) ** 2 for view in views])
-        if rows is not None:
-            variance += _weighted(taps, _views(rows, len(taps), axis))
-    assert variance is not None
-    return mean, variance
+    rows, columns = x.ndim - 2, x.ndim - 1
+    row_mean, row_variance = _along(columns, taps, x)
+    mean, variance_of_means = _along(rows, taps, row_mean)
+    mean_of_variances = _weighted(taps, _views(row_variance, len(taps), rows))
+    return mean, variance_of_means + mean_of_variances
+
+
+def _along(axis: int, taps: Taps, x: Array) -> tuple[Array, Array]:
+    """The means and variances of windows along one axis."""
+    views = _views(x, len(taps), axis)
+    mean = _weighted(taps, views)
+    return mean, _weighted(taps, [(view - mean) ** 2 for view in views])
 
 
 @moments.defjvp
