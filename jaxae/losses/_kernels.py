@@ -7,14 +7,14 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxae.losses._location_scale import check_positive
+from jaxae.losses._hyperparameters import as_tuple, check_positive
 
 Kernel = Callable[[Array], Array]
 
 
 @dataclasses.dataclass(frozen=True)
 class RBF:
-    """The radial basis function: k(d²) = exp(−d²/(2b²)).
+    """The radial basis function, without unit: k(d²) = exp(−d²/(2b²)).
 
     It sees distances of about b. Far beyond, as between codes of many numbers, it and its gradient
     are zero.
@@ -23,11 +23,15 @@ class RBF:
         bandwidth: b > 0, in the samples' unit.
 
     Raises:
-        ValueError: a bandwidth that is not positive.
+        ValueError: a bandwidth that is not positive and finite.
 
     Example:
         >>> RBF(1.0)(jnp.array([0.0, 2.0])).round(4).tolist()
         [1.0, 0.367...]
+
+    References:
+        Rasmussen & Williams, Gaussian processes for machine learning, MIT Press, 2006, eq. 4.9,
+        https://gaussianprocess.org/gpml
     """
 
     bandwidth: float = 1.0
@@ -48,7 +52,7 @@ class InverseMultiquadric:
             expected squared distance between two draws of the prior.
 
     Raises:
-        ValueError: a scale that is not positive.
+        ValueError: a scale that is not positive and finite.
 
     Example:
         >>> InverseMultiquadric(2.0)(jnp.array([0.0, 2.0])).tolist()
@@ -82,13 +86,16 @@ class KernelSum:
         >>> scales = KernelSum(tuple(InverseMultiquadric(c) for c in (0.2, 1.0, 5.0)))
         >>> float(scales(jnp.array(0.0)))
         3.0
+
+    References:
+        Li, Swersky & Zemel, Generative moment matching networks, ICML 2015 (a sum of kernels of
+        several bandwidths), https://arxiv.org/abs/1502.02761
     """
 
     kernels: tuple[Kernel, ...]
 
     def __post_init__(self):
-        if not self.kernels:
-            raise ValueError("a sum of kernels has none, expected one or more")
+        object.__setattr__(self, "kernels", as_tuple("kernels", self.kernels))
 
     def __call__(self, squared_distance: Float[Array, "..."]) -> Float[Array, "..."]:
         return functools.reduce(jnp.add, (kernel(squared_distance) for kernel in self.kernels))

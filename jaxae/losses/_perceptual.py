@@ -20,10 +20,11 @@ class PerceptualError:
 
     e = Σ_layers mean (f(p) − f(y))²
 
-    The features are a function of yours, from one sample to an array or a tree of arrays, one for
-    each layer. With `normalise_channels` the features along the last axis are divided by their
-    length first, and their squared errors are added over that axis and averaged over the others:
-    LPIPS with all its weights 1. Both samples' features are differentiated.
+    In the square of the features' unit. The features are a function of yours, from one sample to an
+    array or a tree of arrays, one for each layer. With `normalise_channels` the features along the
+    last axis are divided by their length first, and their squared errors are added over that axis
+    and averaged over the others: LPIPS with all its weights 1. Both samples' features are
+    differentiated.
 
     The error is equal to another of the same function. A function that is built again, such as a
     lambda or a new `functools.partial`, is another one, and compiles again: build it once.
@@ -58,7 +59,13 @@ class PerceptualError:
     def __post_init__(self):
         if not callable(self.features):
             raise TypeError(f"features is {self.features!r}, expected a function of one sample")
-        hash(self.features)
+        try:
+            hash(self.features)
+        except TypeError:
+            raise TypeError(
+                f"features is {self.features!r}, which has no hash, expected e.g. a function or a "
+                "frozen dataclass, so that an equal loss is not compiled again"
+            ) from None
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]

@@ -2,12 +2,15 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.losses._elementary import absolute
 from jaxae.losses._error import SAMPLE, takes
+from jaxae.losses._hyperparameters import as_tuple, check_whole
 from jaxae.losses._loss import Loss
 
 
@@ -18,9 +21,10 @@ class TotalVariation:
 
     e = Σ_axes Σ |x_{i+1} − x_i|
 
-    Anisotropic, as tf.image.total_variation: the axes' differences are added, not squared and
-    rooted together as in Rudin, Osher & Fatemi. The sum is divided by nothing, channels are added.
-    Its derivative is the sum of the signs of both differences, and 0 between equal neighbours.
+    In the sample's unit. Anisotropic, as tf.image.total_variation: the axes' differences are added,
+    not squared and rooted together as in Rudin, Osher & Fatemi. The sum is divided by nothing,
+    channels are added. Its derivative is the sum of the signs of both differences, and 0 between
+    equal neighbours.
 
     Args:
         axes: the axes of the sample along which neighbours are compared: (0, 1) for images (H, W)
@@ -45,11 +49,10 @@ class TotalVariation:
     axes: tuple[int, ...] = (0, 1)
 
     def __post_init__(self):
-        _check_axes(self.axes)
+        object.__setattr__(self, "axes", _checked(self.axes))
 
     def __call__(self, prediction: Float[Array, "..."]) -> Float[Array, ""]:
-        steps = _steps(prediction, self.axes)
-        return _total([_size(step) for step in steps])
+        return _total([absolute(step) for step in _steps(prediction, self.axes)])
 
 
 @takes(SAMPLE)
@@ -59,9 +62,9 @@ class GradientDifference:
 
     e = Σ_axes Σ | |y_{i+1} − y_i| − |p_{i+1} − p_i| |^power
 
-    It asks for edges as sharp as the target's, and for nothing else: an offset costs nothing, nor
-    does a sample upside down, so it is added to another loss. The sum is divided by nothing. Its
-    derivative is 0 at every kink.
+    In the target's unit to the power α. It asks for edges as sharp as the target's, and for nothing
+    else: an offset costs nothing, nor does a sample upside down, so it is added to another loss.
+    The sum is divided by nothing. Its derivative is 0 at every kink.
 
     Args:
         power: α, a whole number, 1 or more.
@@ -69,8 +72,8 @@ class GradientDifference:
             or (H, W, C), (0,) for series (T,) or (T, C).
 
     Raises:
-        ValueError: a power below 1, no axes, or one that is negative or given twice; when called, a
-            sample that does not have them.
+        ValueError: a power that is not whole or below 1, no axes, or one that is negative or given
+            twice; when called, a sample that does not have them.
 
     Example:
         >>> p, y = jnp.array([[0.0, 1.0], [0.0, 3.0]]), jnp.array([[0.0, 1.0], [0.0, 1.0]])
@@ -86,22 +89,24 @@ class GradientDifference:
     axes: tuple[int, ...] = (0, 1)
 
     def __post_init__(self):
-        if self.power < 1:
-            raise ValueError(f"power is {self.power}, expected 1 or more")
-        _check_axes(self.axes)
+        check_whole("power", self.power, 1)
+        object.__setattr__(self, "axes", _checked(self.axes))
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]
     ) -> Float[Array, ""]:
         pairs = zip(_steps(prediction, self.axes), _steps(target, self.axes), strict=True)
-        return _total([_size(_size(p) - _size(y)) ** self.power for p, y in pairs])
+        sizes = [absolute(absolute(p) - absolute(y)) for p, y in pairs]
+        return _total([_raised(size, self.power) for size in sizes])
 
 
-def _check_axes(axes: tuple[int, ...]) -> None:
-    if not axes or min(axes) < 0 or len(set(axes)) < len(axes):
-        raise ValueError(
-            f"axes are {axes}, expected axes of a sample, each once and counted from 0, e.g. (0, 1)"
-        )
+def _checked(axes: Sequence[int]) -> tuple[int, ...]:
+    axes = as_tuple("axes", axes)
+    for axis in axes:
+        check_whole("an axis", axis, 0)
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"axes are {axes}, expected each axis of a sample once, e.g. (0, 1)")
+    return axes
 
 
 def _steps(sample: Array, axes: tuple[int, ...]) -> list[Array]:
@@ -114,9 +119,19 @@ def _steps(sample: Array, axes: tuple[int, ...]) -> list[Array]:
     return [jnp.diff(sample, axis=axis) for axis in axes]
 
 
-def _size(x: Array) -> Array:
-    """|x|, whose derivative at 0 is 0."""
-    return x * jax.lax.stop_gradient(jnp.sign(x))
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _raised(size: Array, power: int) -> Array:
+    return size**power
+
+
+@_raised.defjvp
+def _raised_jvp(power, primals, tangents):
+    (size,), (tangent,) = primals, tangents
+    if power == 1:
+        return size, tangent
+    # Slopes of all neighbours of a number are added, and so stay finite.
+    largest = jnp.finfo(size.dtype).max / 16
+    return _raised(size, power), jnp.minimum(power * _raised(size, power - 1), largest) * tangent
 
 
 def _total(parts: list[Array]) -> Array:
@@ -127,8 +142,8 @@ total_variation = Loss(TotalVariation(), unit="sample").documented(
     "total_variation",
     """Total variation of each image, averaged over samples: Σ Σ |x_{i+1} − x_i| / N.
 
-    A penalty on predictions (H, W) or (H, W, C); it takes no target. It is summed over pixels and
-    channels: for series `Loss(TotalVariation(axes=(0,)), unit="sample")`.
+    In the predictions' unit. A penalty on predictions (H, W) or (H, W, C); it takes no target. It
+    is summed over pixels and channels: for series `Loss(TotalVariation(axes=(0,)), unit="sample")`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -144,8 +159,8 @@ gradient_difference = Loss(GradientDifference(), unit="sample").documented(
     "gradient_difference",
     """Gradient difference of each image, averaged over samples: Σ Σ ||Δy| − |Δp|| / N.
 
-    It is summed over pixels and channels. It does not see an offset, so it is added to another
-    loss: it is 0 for equal samples, and not only for them.
+    In the target's unit, summed over pixels and channels. It does not see an offset, so it is added
+    to another loss: it is 0 for equal samples, and not only for them.
 
     Example:
         >>> import jax.numpy as jnp
