@@ -3,16 +3,19 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxae.losses._base import BaseLoss
-from jaxae.losses._loss import Loss
+from jaxae.losses._coverage import denominator
+from jaxae.losses._hyperparameters import check_choice, check_from_to
 from jaxae.losses._mean import Mean
 from jaxae.losses._regression import squared_error
+
+Unit = Literal["element", "sample"]
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -37,7 +40,7 @@ class SharedScaleGaussian(BaseLoss):
             of float32 numbers about 1. The σ-VAE's code has about e^(−12) for images in [0, 1].
 
     Raises:
-        ValueError: an unknown unit, or a minimum that is not positive.
+        ValueError: an unknown unit, or a minimum that is not a positive number of float32.
 
     Example:
         >>> loss = SharedScaleGaussian(unit="element")
@@ -54,17 +57,13 @@ class SharedScaleGaussian(BaseLoss):
     error: Callable[..., Array] = dataclasses.field(
         default_factory=lambda: squared_error, init=False
     )
-    unit: Literal["element", "sample"] = "sample"
+    unit: Unit = "sample"
     minimum_variance: float = 1e-12
 
     def __post_init__(self):
-        if self.unit not in ("element", "sample"):
-            raise ValueError(f"unit is {self.unit!r}, expected one of element, sample")
-        if not 2.0**-126 <= self.minimum_variance < math.inf:
-            raise ValueError(
-                f"minimum_variance is {self.minimum_variance}, expected a positive number, at "
-                "least 1.2e-38"
-            )
+        super().__post_init__()
+        check_choice("unit", self.unit, get_args(Unit))
+        check_from_to("minimum_variance", self.minimum_variance, 2.0**-126, 2.0**126)
 
     def __repr__(self) -> str:
         return f"SharedScaleGaussian({self.unit!r}, minimum_variance={self.minimum_variance})"
@@ -76,11 +75,11 @@ class SharedScaleGaussian(BaseLoss):
 
         Takes the same arguments and raises the same errors as `Loss.mean`.
         """
-        element: Any = Loss(self.error).mean(*arrays, where=where, weights=weights)
-        sample: Any = Loss(self.error, "sample").mean(*arrays, where=where, weights=weights)
-        return Mean(
-            jnp.stack([element.total, element.weight]), jnp.stack([element.weight, sample.weight])
-        )
+        kept, coverage = self.covered(arrays, where, weights)
+        errors, counts = self.errors(kept), coverage.counts("weight")
+        total = coverage.weigh(errors).sum()
+        numbers, sample = (denominator(counts, unit, errors) for unit in get_args(Unit))
+        return Mean(jnp.stack([total, numbers]), jnp.stack([numbers, sample]))
 
     def finish(self, value: Any) -> Float[Array, ""]:
         """The negative log-likelihood, from (MSE, numbers per sample); 0 where nothing counts."""
@@ -119,6 +118,10 @@ shared_gaussian_nll = SharedScaleGaussian().documented(
         >>> A, Y = jnp.array([[0.5, 0.5], [0.5, 0.5]]), jnp.array([[0.0, 1.0], [1.0, 0.0]])
         >>> round(float(shared_gaussian_nll(A, Y)), 4)
         1.4516
+
+    References:
+        Rybkin, Daniilidis & Levine, Simple and effective VAE training with calibrated decoders,
+        ICML 2021, section 4.2, https://arxiv.org/abs/2006.13202
     """,
 )
 
