@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.losses._hyperparameters import check_whole
+
 Encode = Callable[[Array], Array]
 
 
@@ -50,7 +52,7 @@ def hutchinson_penalty(
         The estimate, a scalar, in squared units of the code per unit of x.
 
     Raises:
-        ValueError: less than one probe.
+        ValueError: a number of probes that is not whole, or below 1.
 
     Example:
         >>> double = lambda x: 2 * x
@@ -62,8 +64,7 @@ def hutchinson_penalty(
         smoothing splines, Communications in Statistics – Simulation and Computation 18(3), 1989,
         https://doi.org/10.1080/03610918908812806
     """
-    if probes < 1:
-        raise ValueError(f"probes is {probes}, expected 1 or more")
+    check_whole("probes", probes, 1)
     directions = jax.random.rademacher(key, (probes, *x.shape), x.dtype)
     push = jax.linearize(encode, x)[1]
     return jnp.sum(jax.vmap(push)(directions) ** 2) / probes

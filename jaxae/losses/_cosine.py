@@ -37,6 +37,10 @@ def cosine_distance(
         [0.0, 1.0, 2.0]
         >>> jax.value_and_grad(cosine_distance)(jnp.zeros(2), y)
         (Array(1., dtype=float32), Array([0., 0.], dtype=float32))
+
+    References:
+        optax.losses.cosine_distance, which is 1 − cosine_similarity,
+        https://optax.readthedocs.io/en/latest/api/losses.html#optax.losses.cosine_distance
     """
     return _distances(prediction.ravel(), target.ravel())
 
@@ -58,6 +62,10 @@ def cosine_distance_of_vectors(
         >>> p, y = jnp.array([[2.0, 0.0], [0.0, 0.0]]), jnp.array([[1.0, 0.0], [1.0, 0.0]])
         >>> cosine_distance_of_vectors(p, y).tolist()
         [0.0, 1.0]
+
+    References:
+        optax.losses.cosine_distance, which is 1 − cosine_similarity,
+        https://optax.readthedocs.io/en/latest/api/losses.html#optax.losses.cosine_distance
     """
     return _distances(prediction, target)
 
@@ -101,13 +109,17 @@ cosine = Loss(cosine_distance).documented(
     "cosine",
     """Cosine distance of each sample, averaged over samples: Σ (1 − cos(p, y)) / N, in [0, 2].
 
-    Each sample is one vector, whatever its shape. A sample of zeros is at distance 1 from
-    everything, with zero gradient.
+    Without unit. Each sample is one vector, whatever its shape. A sample of zeros is at distance 1
+    from everything, with zero gradient.
 
     Example:
         >>> import jax.numpy as jnp
         >>> float(cosine(jnp.array([[3.0, 0.0], [0.0, 5.0]]), jnp.array([[1.0, 0.0], [1.0, 0.0]])))
         0.5
+
+    References:
+        optax.losses.cosine_distance, which is 1 − cosine_similarity,
+        https://optax.readthedocs.io/en/latest/api/losses.html#optax.losses.cosine_distance
     """,
 )
 

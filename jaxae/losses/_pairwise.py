@@ -17,6 +17,13 @@ from jaxae.losses._mean import Rows
 def mean_of_pairs(pairs: Float[Array, "N N"], weight: Float[Array, " N"]) -> Float[Array, ""]:
     """The mean over all pairs of rows, each with itself as well: Σ_ij w_i w_j e_ij / (Σ w)².
 
+    Args:
+        pairs: e_ij, one number for each pair.
+        weight: w, how often each row counts.
+
+    Returns:
+        A scalar in the unit of the pairs; 0 where nothing counts.
+
     Example:
         >>> float(mean_of_pairs(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([1.0, 3.0])))
         3.25
@@ -66,6 +73,7 @@ class PairwiseLoss(BaseLoss):
     )
 
     def __post_init__(self):
+        super().__post_init__()
         event = event_of(self.error)
         if event.prediction is not None or event.target is not None:
             raise ValueError(
@@ -124,7 +132,7 @@ class MaximumMeanDiscrepancy:
     e_ij = k(z_i, z_j) + k(p_i, p_j) − k(z_i, p_j) − k(z_j, p_i)
 
     Its mean over all pairs is the squared maximum mean discrepancy between the rows z and p, the
-    V-statistic, which includes each row's likeness to itself and is never negative.
+    V-statistic, which includes each row's likeness to itself and is never negative. It has no unit.
 
     Args:
         kernel: k, a function of squared distances.
@@ -157,8 +165,8 @@ mmd = PairwiseLoss(MaximumMeanDiscrepancy()).documented(
 
     Σ_ij w_i w_j (k(z_i, z_j) + k(p_i, p_j) − k(z_i, p_j) − k(z_j, p_i)) / (Σ w)²
 
-    with k = 1/(1 + d²). It is the V-statistic: never negative, and 0 for equal rows. The paper's
-    estimator leaves out each row's likeness to itself. For another kernel write
+    with k = 1/(1 + d²), without unit. It is the V-statistic: never negative, and 0 for equal rows.
+    The paper's estimator leaves out each row's likeness to itself. For another kernel write
     `PairwiseLoss(MaximumMeanDiscrepancy(RBF(2.0)))`; the paper's is
     `InverseMultiquadric(2 * dimensions)`.
 

@@ -26,6 +26,10 @@ def commitment_error(latent: Float[Array, "..."], code: Float[Array, "..."]) -> 
     Example:
         >>> commitment_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 0.0])).tolist()
         [0.0, 4.0]
+
+    References:
+        van den Oord, Vinyals & Kavukcuoglu, Neural discrete representation learning, NIPS 2017,
+        equation 3, https://arxiv.org/abs/1711.00937
     """
     return squared_error(latent, stop_gradient(code))
 
@@ -47,6 +51,10 @@ def codebook_error(latent: Float[Array, "..."], code: Float[Array, "..."]) -> Fl
     Example:
         >>> codebook_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 0.0])).tolist()
         [0.0, 4.0]
+
+    References:
+        van den Oord, Vinyals & Kavukcuoglu, Neural discrete representation learning, NIPS 2017,
+        equation 3, https://arxiv.org/abs/1711.00937
     """
     return squared_error(stop_gradient(latent), code)
 
@@ -55,9 +63,9 @@ commitment = Loss(commitment_error, unit="sample").documented(
     "commitment",
     """Commitment loss of vector quantisation: Σ ‖latent − sg(code)‖² / N. It moves the encoder.
 
-    Summed over all that a sample has, as the ELBO is, and averaged over samples; multiply it by the
-    paper's β, 0.25. DeepMind's own Sonnet takes the mean over all numbers instead, which is
-    `Loss(commitment_error)`.
+    In the square of the latents' unit, summed over all that a sample has, as the ELBO is, and
+    averaged over samples; multiply it by the paper's β, 0.25. DeepMind's own Sonnet takes the mean
+    over all numbers instead, which is `Loss(commitment_error)`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -74,8 +82,9 @@ codebook = Loss(codebook_error, unit="sample").documented(
     "codebook",
     """Codebook loss of vector quantisation: Σ ‖sg(latent) − code‖² / N. It moves the codes.
 
-    Summed over all that a sample has, and averaged over samples; DeepMind's own Sonnet takes the
-    mean over all numbers instead, which is `Loss(codebook_error)`.
+    In the square of the latents' unit, summed over all that a sample has, and averaged over
+    samples; DeepMind's own Sonnet takes the mean over all numbers instead, which is
+    `Loss(codebook_error)`.
 
     Example:
         >>> import jax.numpy as jnp

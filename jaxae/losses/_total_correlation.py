@@ -8,6 +8,7 @@ from jax.lax import stop_gradient
 from jaxtyping import Array, Float
 
 from jaxae.losses._error import SAMPLE, takes
+from jaxae.losses._hyperparameters import check_whole
 from jaxae.losses._pairwise import PairwiseLoss, shares
 
 
@@ -35,6 +36,10 @@ def posterior_log_ratios(
         >>> latent, log_variance = jnp.array([[0.0], [2.0]]), jnp.zeros((2, 1))
         >>> posterior_log_ratios(latent, latent, log_variance)[..., 0].tolist()
         [[0.0, -2.0], [-2.0, 0.0]]
+
+    References:
+        Chen et al., Isolating sources of disentanglement in variational autoencoders, NeurIPS 2018,
+        section 4.1, https://arxiv.org/abs/1802.04942
     """
     shape = len(latent), math.prod(latent.shape[1:])
     z, mean, log_variance = (x.reshape(shape) for x in (latent, mean, log_variance))
@@ -61,19 +66,23 @@ class TotalCorrelation:
             which is K = 1, takes the batch for the data set. K adds (L − 1) log K, a constant.
 
     Raises:
-        ValueError: a size below 1.
+        ValueError: a size that is not whole or below 1.
 
     Example:
         >>> alike = jnp.zeros((3, 3, 2))
         >>> float(TotalCorrelation()(alike, jnp.ones(3)))
         0.0
+
+    References:
+        Chen et al., Isolating sources of disentanglement in variational autoencoders, NeurIPS 2018,
+        section 4.1, https://arxiv.org/abs/1802.04942
     """
 
     dataset_size: int | None = None
 
     def __post_init__(self):
-        if self.dataset_size is not None and self.dataset_size < 1:
-            raise ValueError(f"dataset_size is {self.dataset_size}, expected 1 or more, or None")
+        if self.dataset_size is not None:
+            check_whole("dataset_size", self.dataset_size, 1)
 
     def __call__(self, pairs: Float[Array, "N N L"], weight: Float[Array, " N"]) -> Array:
         share = shares(weight)

@@ -1,8 +1,5 @@
-import functools
 import itertools
-import operator
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -105,23 +102,6 @@ def test_far_rows_have_finite_gradients(scale, rng):
         assert np.isfinite(gradient).all()
 
 
-def test_the_cut_does_not_change_value_or_gradient(rng):
-    edges = [0, 2, 2, 3, 9, 12]
-    with jax.enable_x64(True):
-        z, p = rng.normal(size=(2, 12, 3))
-        w = rng.integers(0, 3, 12).astype(np.float64)
-
-        def cut(z):
-            parts = [
-                mmd.merged(z[a:b], p[a:b], weights=w[a:b]) for a, b in itertools.pairwise(edges)
-            ]
-            return mmd.finish(functools.reduce(operator.add, parts).value)
-
-        whole = jax.value_and_grad(mmd)(z, p, weights=w)
-        got = jax.value_and_grad(cut)(jnp.asarray(z))
-        chex.assert_trees_all_close(got, whole, rtol=1e-12, atol=1e-15)
-
-
 def test_nothing_is_zero_with_zero_gradient(rng):
     z, p = rows(rng)
     value, gradient = jax.value_and_grad(mmd)(z * np.nan, p, where=np.zeros(7, bool))
@@ -145,7 +125,7 @@ def test_there_is_no_loss_of_a_single_sample(rng):
 def test_masks_and_weights_of_single_numbers_are_refused(rng):
     z, p = rows(rng)
     for arguments in ({"where": np.ones(z.shape, bool)}, {"weights": np.ones_like(z)}):
-        with pytest.raises(ValueError, match=r"expected a prefix of the target's shape: \(7,\)"):
+        with pytest.raises(ValueError, match=r"expected \(7,\), a prefix"):
             mmd(z, p, **arguments)
 
 
