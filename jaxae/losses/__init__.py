@@ -32,7 +32,8 @@ Parts of the data add up to the whole, however they are cut:
 >>> round(float(parts.value), 6)
 8.166667
 
-A loss of your own is an elementwise error and a denominator:
+A loss of your own is an elementwise error and a denominator. An error called alone checks nothing:
+shapes and dtypes are checked, and short floats converted, by the loss that is made of it.
 
 >>> def cubic_error(prediction, target):
 ...     return abs(prediction - target) ** 3
@@ -183,6 +184,7 @@ from jaxae.losses._overlap import (
 from jaxae.losses._pairwise import (
     MaximumMeanDiscrepancy as MaximumMeanDiscrepancy,
     PairwiseLoss as PairwiseLoss,
+    mean_of_pairs as mean_of_pairs,
     mmd as mmd,
 )
 from jaxae.losses._perceptual import PerceptualError as PerceptualError
@@ -258,6 +260,7 @@ from jaxae.losses._student_t import (
 )
 from jaxae.losses._total_correlation import (
     TotalCorrelation as TotalCorrelation,
+    posterior_log_ratios as posterior_log_ratios,
     total_correlation as total_correlation,
 )
 from jaxae.losses._variation import (

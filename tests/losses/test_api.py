@@ -27,6 +27,12 @@ SHOWN_ELSEWHERE = {
     *("BaseLoss", "Difference", "Event", "GradientReport", "Residuals", "Statistic"),
     *("backward", "derivative_of", "event_of", "identity", "link_of"),
 }
+# The functions and classes whose results a loss adds.
+ERRORS = {
+    name: x
+    for name, x in DEFINED.items()
+    if x in {error for loss in READY.values() for error in (loss.error, type(loss.error))}
+}
 OTHER_WORDS = {"rng", "seed", "mask", "sample_weight", "y_true", "y_pred", "input", "eps", "beta1"}
 
 
@@ -55,6 +61,23 @@ def test_a_loss_says_its_formula_denominator_arguments_and_shows_an_example(name
         assert words in doc
     assert any(sign in doc.partition("Args:")[0] for sign in ("Σ", "/", "=")), "no formula"
     assert len(doc.splitlines()[0]) <= 100
+
+
+UNITS = ("nats", "unit", "percent")
+
+
+@of_every(READY)
+def test_a_loss_says_its_unit_and_its_source(name):
+    doc = READY[name].__doc__
+    assert any(unit in doc for unit in UNITS), "no unit"
+    assert "References:" in doc
+
+
+@of_every(ERRORS)
+def test_an_error_says_its_unit_and_its_source(name):
+    doc = inspect.getdoc(ERRORS[name])
+    assert any(unit in doc for unit in UNITS), "no unit"
+    assert "References:" in doc
 
 
 @of_every(READY)
