@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -87,6 +87,15 @@ class BaseLoss:
         """
         return self._over_batch(_merge, arrays, where, weights)
 
+    def whole(
+        self, *arrays: ArrayLike, where: ArrayLike | None = None, weights: ArrayLike | None = None
+    ) -> Statistic:
+        """The statistic of a batch that is all there is: `merged`, unless a loss does not add.
+
+        Takes the same arguments and raises the same errors as calling the loss.
+        """
+        return self.merged(*arrays, where=where, weights=weights)
+
     def __call__(
         self, *arrays: ArrayLike, where: ArrayLike | None = None, weights: ArrayLike | None = None
     ) -> Float[Array, ""]:
@@ -120,6 +129,14 @@ class BaseLoss:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "__doc__", doc)
         return self
+
+    def checked(
+        self, arrays: Sequence[ArrayLike], where: ArrayLike | None, weights: ArrayLike | None
+    ) -> Arguments:
+        """What the loss of a batch is called with, as arrays; raises what calling it raises."""
+        arguments = Arguments.of(arrays, where, weights)
+        arguments.check(parameters_of(self.error), event_of(self.error), batch_axes=1)
+        return arguments
 
     def covered(
         self,
@@ -159,9 +176,7 @@ class BaseLoss:
         where: ArrayLike | None,
         weights: ArrayLike | None,
     ) -> Any:
-        arguments = Arguments.of(arrays, where, weights)
-        arguments.check(parameters_of(self.error), event_of(self.error), batch_axes=1)
-        return _compiled(self, end, arguments)
+        return _compiled(self, end, self.checked(arrays, where, weights))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -191,4 +206,3 @@ def _merge(_: BaseLoss, statistics: Statistic) -> Statistic:
 
 def _finished(loss: BaseLoss, statistics: Statistic) -> Array:
     return loss.finish(statistics.merge().value)
-

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,8 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxae.losses._arguments import Arguments
-from jaxae.losses._base import BaseLoss
-from jaxae.losses._error import derivative_of, event_of, parameters_of
+from jaxae.losses._error import derivative_of
 from jaxae.losses._loss import Loss
 
 
@@ -125,18 +124,6 @@ def backward(residuals: Residuals, cotangent: ArrayLike = 1.0) -> Float[Array, "
     return _gradient(r.loss, cotangent, *r.arrays, where=r.where, weights=r.weights)
 
 
-def checked(
-    loss: BaseLoss,
-    arrays: Sequence[ArrayLike],
-    where: ArrayLike | None,
-    weights: ArrayLike | None,
-) -> Arguments:
-    """What a loss is called with, as arrays; raises what the loss would raise."""
-    arguments = Arguments.of(arrays, where, weights)
-    arguments.check(parameters_of(loss.error), event_of(loss.error), batch_axes=1)
-    return arguments
-
-
 def _demand_closed_form(loss: Any) -> None:
     if not isinstance(loss, Loss):
         raise TypeError(f"got {loss!r}, expected a Loss: an error that is added and divided once")
@@ -150,14 +137,13 @@ def _gradient(
     where: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> Array:
-    return _compiled(loss, cotangent, checked(loss, arrays, where, weights))
+    return _compiled(loss, cotangent, loss.checked(arrays, where, weights))
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _compiled(loss: Loss, cotangent: ArrayLike, arguments: Arguments) -> Array:
-    # A loss whose denominator is no sum over samples says what it is of a whole batch.
-    whole = getattr(loss, "whole", loss.merged)
-    statistic: Any = whole(*arguments.arrays, where=arguments.where, weights=arguments.weights)
+    where, weights = arguments.where, arguments.weights
+    statistic: Any = loss.whole(*arguments.arrays, where=where, weights=weights)
     by_total = jnp.asarray(cotangent, statistic.total.dtype)
     scale = dataclasses.replace(statistic, total=by_total).value
     slopes = jax.vmap(functools.partial(_slopes, loss, scale))(arguments)

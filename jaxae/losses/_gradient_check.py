@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from jaxae.losses._arguments import Arguments
 from jaxae.losses._base import BaseLoss
 from jaxae.losses._error import parameters_of
-from jaxae.losses._gradient import analytic_gradient, checked
+from jaxae.losses._gradient import analytic_gradient
 from jaxae.losses._hyperparameters import check_whole
 from jaxae.losses._loss import Loss
 
@@ -119,7 +119,7 @@ def check_gradient(
     """
     if not isinstance(loss, BaseLoss):
         raise TypeError(f"got {loss!r}, expected a loss; of a plain error make one: Loss(error)")
-    arguments = checked(loss, arrays, where, weights)
+    arguments = loss.checked(arrays, where, weights)
     predictions = arguments.arrays[0]
     if predictions.size == 0:
         name = parameters_of(loss.error)[0]
