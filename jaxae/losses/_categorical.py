@@ -28,8 +28,7 @@ def _below_top(z: Array) -> Array:
 
 def _slope(logits: Array, target: Array) -> Array:
     weights = jnp.exp(_below_top(logits))
-    total = target.sum(-1, keepdims=True)
-    return weights * (total / weights.sum(-1, keepdims=True)) - target
+    return weights * (target.sum(-1) / weights.sum(-1))[..., None] - target
 
 
 @reads(jax.nn.softmax)
@@ -65,21 +64,22 @@ def categorical_cross_entropy(
     return _cross_entropy(logits, target)
 
 
-def _surprises(z: Array) -> Array:
-    below = _below_top(z)
-    surprises = jnp.log(jnp.exp(below).sum(-1, keepdims=True)) - below
-    return jnp.minimum(surprises, jnp.finfo(z.dtype).max)  # 0·inf would be NaN
-
-
 @jax.custom_jvp
 def _cross_entropy(z: Array, y: Array) -> Array:
-    return (y * _surprises(z)).sum(-1)
+    below = _below_top(z)
+    log_total = jnp.log(jnp.exp(below).sum(-1))
+    # A class that is ruled out has −inf, which times 0 would be NaN.
+    return (y * (log_total[..., None] - jnp.maximum(below, jnp.finfo(z.dtype).min))).sum(-1)
 
 
 @_cross_entropy.defjvp
 def _cross_entropy_jvp(primals, tangents):
     (z, y), (dz, dy) = primals, tangents
-    return _cross_entropy(z, y), (_slope(z, y) * dz + _surprises(z) * dy).sum(-1)
+    below, largest = _below_top(z), jnp.finfo(z.dtype).max
+    surprises = jnp.log(jnp.exp(below).sum(-1))[..., None] - below
+    # The same value by a choice, which XLA fuses better with the derivative.
+    surprises = jnp.where(surprises > largest, largest, surprises)
+    return (y * surprises).sum(-1), (_slope(z, y) * dz + surprises * dy).sum(-1)
 
 
 @reads(jax.nn.softmax)
@@ -130,21 +130,25 @@ def _chosen(z: Array, classes: Array) -> Array:
     """Each event's number for its class, NaN where there is no such class."""
     beyond = z.shape[-1]  # a negative index would count from the end
     indices = jnp.where(classes < 0, beyond, classes)[..., None]
-    return jnp.take_along_axis(z, indices, -1, mode="fill", fill_value=jnp.nan)
+    return jnp.take_along_axis(z, indices, -1, mode="fill", fill_value=jnp.nan)[..., 0]
 
 
 def _weights(z: Array, classes: Array) -> tuple[Array, Array, Array]:
     """Whether each class is the event's own, the others' exp(z − max z), and its own z − max z."""
-    below = _below_top(z)
+    # What an event has one of gets no axis of length 1, over which XLA on CPU does not vectorise;
+    # and no array of z − max z is kept for the one number that is chosen.
+    top = jax.lax.stop_gradient(z.max(-1))
     own = jax.lax.broadcasted_iota(classes.dtype, z.shape, z.ndim - 1) == classes[..., None]
-    return own, jnp.where(own, 0, jnp.exp(below)), _chosen(below, classes)
+    others = jnp.where(own, 0, jnp.exp(z - top[..., None]))
+    return own, others, _chosen(z, classes) - top
 
 
 def _slope_from_classes(logits: Array, classes: Array) -> Array:
     own, others, chosen = _weights(logits, _indices(classes))
-    rest = others.sum(-1, keepdims=True)
+    rest = others.sum(-1)
     # The own class has softmax − 1, which is minus the others' share: no digits cancel.
-    return jnp.where(own, -rest, others) / (rest + jnp.exp(chosen))
+    shares = jnp.where(own, -rest[..., None], others)
+    return shares * (1 / (rest + jnp.exp(chosen)))[..., None]
 
 
 @reads(jax.nn.softmax)
@@ -185,7 +189,7 @@ def categorical_cross_entropy_from_classes(
 def _cross_entropy_from_classes(z: Array, classes: Array) -> Array:
     top = z.max(-1)
     weights = jnp.exp(z - top[..., None])
-    return jnp.log(weights.sum(-1)) + (top - _chosen(z, classes)[..., 0])
+    return jnp.log(weights.sum(-1)) + (top - _chosen(z, classes))
 
 
 @_cross_entropy_from_classes.defjvp
@@ -193,8 +197,8 @@ def _cross_entropy_from_classes_jvp(primals, tangents):
     (z, classes), (dz, _) = primals, tangents
     _, others, chosen = _weights(z, classes)
     # The same value from what the derivative needs, with the digits of a small one.
-    value = jnp.log1p(others.sum(-1, keepdims=True) + (jnp.exp(chosen) - 1)) - chosen
-    return value[..., 0], (_slope_from_classes(z, classes) * dz).sum(-1)
+    value = jnp.log1p(others.sum(-1) + (jnp.exp(chosen) - 1)) - chosen
+    return value, (_slope_from_classes(z, classes) * dz).sum(-1)
 
 
 def mean_class(logits: Float[Array, "... K"]) -> Float[Array, "..."]:

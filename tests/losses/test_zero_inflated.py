@@ -100,7 +100,9 @@ def test_the_link_is_the_mean_and_samples_are_counts():
     assert link_of(error) is likelihood.link
     assert likelihood.parameters_per_element == 3
     p = jnp.array([[np.log(4), np.log(2), np.log(3)], [1000.0, 0.0, 2000.0]], jnp.float32)
-    np.testing.assert_allclose(jax.jit(likelihood.link)(p), [1, 0], rtol=1e-6)
+    mean, slope = jax.jit(jax.vmap(jax.value_and_grad(likelihood.link)))(p)
+    np.testing.assert_allclose(mean, [1, 0], rtol=1e-6)
+    np.testing.assert_allclose(slope[0], [1, 0, -0.75], rtol=1e-6)
     draw = jax.jit(likelihood.sample)
     drawn = draw(jnp.tile(p[0], (40_000, 1)), key=jax.random.key(0))
     assert drawn.shape == (40_000,)
