@@ -57,16 +57,6 @@ class LocationScaleError:
         raise NotImplementedError(f"{type(self).__name__} defines no _standard")
 
 
-def check_positive(name: str, value: float) -> None:
-    """Raise unless a hyperparameter is a positive number whose square float32 holds.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if not SMALLEST <= value <= LARGEST:
-        raise ValueError(f"{name} is {value}, expected a positive number from 1.1e-19 to 9.2e18")
-
-
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _negative_log_density(error: LocationScaleError, prediction: Array, target: Array) -> Array:
     return error._energy((target - prediction) / error.scale) + error._log_normaliser()
