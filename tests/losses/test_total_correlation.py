@@ -5,8 +5,14 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from jaxae.losses import Event, PairwiseLoss, TotalCorrelation, event_of, total_correlation
-from jaxae.losses._total_correlation import posterior_log_ratios
+from jaxae.losses import (
+    Event,
+    PairwiseLoss,
+    TotalCorrelation,
+    event_of,
+    posterior_log_ratios,
+    total_correlation,
+)
 
 
 def minibatch_weighted(z, mean, log_variance, size, weights=None):
