@@ -119,6 +119,8 @@ def _sum(finished: dict[str, Array], objective: Objective) -> Array:
 def _fill_absent(batch: Batch) -> Batch:
     """Samples of weight 0 replaced by one that counts, at which model and terms are defined."""
     present = batch.weight != 0
+    if not present.size:
+        return batch
     donor = jnp.argmax(present)
 
     def fill(x: Array) -> Array:

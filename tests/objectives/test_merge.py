@@ -112,6 +112,13 @@ def test_absent_samples_are_not_a_place_where_a_model_must_be_defined(fill, rng)
     chex.assert_trees_all_close(got, kept, rtol=1e-5, atol=1e-6)
 
 
+def test_an_empty_batch_adds_nothing(rng):
+    model, key, whole = MLPAutoencoder((FEATURES,), (4, 3)), jax.random.key(1), batch(rng)
+    statistics = jax.jit(lambda batch: batch_statistics(OBJECTIVE, model, batch, key))
+    added = jax.tree.map(jnp.add, statistics(rows(whole, slice(0, 0))), statistics(whole))
+    chex.assert_trees_all_equal(added, statistics(whole))
+
+
 def test_a_term_that_returns_no_statistic_is_named(rng):
     objective = Objective({"norm": Term(lambda view: jnp.sum(view.outputs.latent))})
     model = MLPAutoencoder((FEATURES,), (3,))
