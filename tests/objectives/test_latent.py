@@ -126,7 +126,7 @@ def test_matching_the_prior_keeps_rows(rng):
 
 
 def test_a_mask_within_a_row_of_a_function_of_pairs_is_refused(rng):
-    with pytest.raises(ValueError, match="expected a prefix"):
+    with pytest.raises(ValueError, match="a prefix of the shape"):
         value(latent_term(mmd, "latent", "mean", where=positive), batch(rng))
 
 
