@@ -39,22 +39,24 @@ class Coverage(NamedTuple):
     def keep(self, x: Array) -> Array:
         """`x` where present, else 0; what is not present has an exactly zero gradient."""
         present = self.present
-        return x if present is None else jnp.where(_align(present, x.ndim), x, 0)
+        if present is None:
+            return x
+        # Compared as integers: XLA on CPU does not vectorise a choice by flags beside logarithms.
+        return jnp.where(_align(present, x.ndim).astype(jnp.int32) != 0, x, 0)
 
     def weigh(self, errors: Float[Array, "..."]) -> Float[Array, "..."]:
         """The errors as they enter the total: w·e where present, else 0."""
         errors = self.keep(errors)
         return errors if self.weights is None else self._kept_weights(errors.ndim) * errors
 
-    def counts(self, count: Count) -> Float[Array, "..."] | None:
-        """How often each element enters the denominator; None if each does once."""
+    def counts(self, count: Count) -> Array | None:
+        """How often each element enters the denominator, or whether; None if each does once."""
         if count == "all":
             return None
         if count == "weight" and self.weights is not None:
             rank = max(self.weights.ndim, 0 if self.valid is None else self.valid.ndim)
             return self._kept_weights(rank)
-        present = self.present if count == "nonzero" else self.valid
-        return None if present is None else present.astype(jnp.float32)
+        return self.present if count == "nonzero" else self.valid
 
     def _kept_weights(self, rank: int) -> Array:
         assert self.weights is not None
@@ -62,7 +64,7 @@ class Coverage(NamedTuple):
 
 
 def denominator(
-    counts: Float[Array, "..."] | None,
+    counts: Array | None,
     unit: Literal["element", "sample"],
     errors: Float[Array, "..."],
 ) -> Float[Array, ""]:
@@ -73,10 +75,21 @@ def denominator(
     """
     if counts is None:
         return jnp.asarray(errors.size if unit == "element" else 1, errors.dtype)
-    counts = counts.astype(errors.dtype)
     if unit == "sample":
-        return counts.max(initial=0)
-    return counts.sum() * (errors.size // max(1, counts.size))
+        return counts.astype(errors.dtype).max(initial=0)
+    whole = number_of(counts) if counts.dtype == jnp.bool_ else counts.sum()
+    return whole.astype(errors.dtype) * (errors.size // max(1, counts.size))
+
+
+def number_of(flags: Bool[Array, "..."]) -> Float[Array, ""]:
+    """How many are True.
+
+    Bytes are added to bytes first, sixteen of them: XLA on CPU writes four bytes for each flag
+    before it adds floats, which takes longer than to add the errors.
+    """
+    flags = flags.reshape(-1)
+    sixteens = jnp.pad(flags, (0, -flags.size % 16)).reshape(16, -1)
+    return sixteens.sum(0, dtype=jnp.uint8).astype(jnp.float32).sum()
 
 
 def _align(x: Array, rank: int) -> Array:

@@ -94,7 +94,8 @@ class PairwiseLoss(BaseLoss):
         """
         kept, coverage = self.covered(arrays, where, weights)
         weight = coverage.counts("weight")
-        return Rows(kept, jnp.ones((), kept[0].dtype) if weight is None else weight)
+        dtype = kept[0].dtype
+        return Rows(kept, jnp.ones((), dtype) if weight is None else weight.astype(dtype))
 
     def finish(self, value: Any) -> Float[Array, ""]:
         """The loss, from all rows and how often each counts."""

@@ -170,6 +170,8 @@ def constant(
 
 def exact_sum(x: Array) -> Fraction:
     """The sum of an array: ones are counted, and what is neither 0 nor 1 is rounded once."""
+    if x.dtype == jnp.bool_:
+        return Fraction(int(jnp.count_nonzero(x)))
     others = x[(x != 0) & (x != 1)]
     return int(jnp.count_nonzero(x == 1)) + Fraction(math.fsum(others.tolist()))
 
