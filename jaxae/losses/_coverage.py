@@ -41,8 +41,9 @@ class Coverage(NamedTuple):
         present = self.present
         if present is None:
             return x
-        # Compared as integers: XLA on CPU does not vectorise a choice by flags beside logarithms.
-        return jnp.where(_align(present, x.ndim).astype(jnp.int32) != 0, x, 0)
+        # As numbers: XLA on CPU does not vectorise a choice by flags beside a logarithm.
+        numbers = _align(present, x.ndim).astype(jnp.float32)
+        return jnp.where(numbers != 0, x, 0)
 
     def weigh(self, errors: Float[Array, "..."]) -> Float[Array, "..."]:
         """The errors as they enter the total: w·e where present, else 0."""
