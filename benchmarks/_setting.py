@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("jaxae", "jax", "jaxlib", "flax", "optax", "numpy", "keras")
+PACKAGES = ("jaxae", "jax", "jaxlib", "flax", "optax", "numpy", "keras", "torch")
 
 
 def setting() -> dict[str, Any]:

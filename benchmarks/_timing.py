@@ -101,8 +101,9 @@ class Turns:
 
 
 def take_turns(contenders: Mapping[str, Measure], effort: Effort) -> Turns:
-    """Measure A B C, A B C, …, so that a slow minute of the machine falls on all of them.
+    """Measure A B C, B C A, …, so that a slow minute of the machine falls on all of them.
 
+    Each goes first in turn: who does is some percent slower, after whatever came before the round.
     One round goes before, to compile and warm up, and is thrown away. A round that other processes
     disturbed is measured again when they are quiet, as far as patience and `ATTEMPTS` go.
 
@@ -117,8 +118,10 @@ def take_turns(contenders: Mapping[str, Measure], effort: Effort) -> Turns:
         if rounds and rounds[-1].others > QUIET:
             waited += wait_for_quiet(effort.patience - waited)
         load = Load()
-        measured = {name: measure() for name, measure in contenders.items()}
-        rounds.append(Round(load.others(), measured))
+        names = list(contenders)
+        first = len(rounds) % len(names)
+        measured = {name: contenders[name]() for name in names[first:] + names[:first]}
+        rounds.append(Round(load.others(), {name: measured[name] for name in names}))
     return Turns(rounds, effort.rounds)
 
 
