@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.losses._elementary import lengthened
 from jaxae.losses._hyperparameters import check_whole
 
 Encode = Callable[[Array], Array]
@@ -32,7 +33,7 @@ def contractive_penalty(encode: Encode, x: Float[Array, "..."]) -> Float[Array, 
         Rifai et al., Contractive auto-encoders: explicit invariance during feature extraction, ICML
         2011, section 3, https://icml.cc/2011/papers/455_icmlpaper.pdf
     """
-    return jnp.sum(jax.jacfwd(encode)(x) ** 2)
+    return jnp.sum(lengthened(jax.jacfwd(encode)(x)) ** 2)
 
 
 def hutchinson_penalty(
@@ -67,4 +68,4 @@ def hutchinson_penalty(
     check_whole("probes", probes, 1)
     directions = jax.random.rademacher(key, (probes, *x.shape), x.dtype)
     push = jax.linearize(encode, x)[1]
-    return jnp.sum(jax.vmap(push)(directions) ** 2) / probes
+    return jnp.sum(lengthened(jax.vmap(push)(directions)) ** 2) / probes

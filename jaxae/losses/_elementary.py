@@ -32,6 +32,11 @@ def _softplus_jvp(primals, tangents):
     return softplus(x), jax.nn.sigmoid(x) * tangent
 
 
+def lengthened(x: Array) -> Array:
+    """`x` in float32 at least: in fewer bits squares overflow and sums stop growing."""
+    return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
+
+
 def saturated(x: Array) -> Array:
     """`x` with its infinities replaced by the largest finite number of its dtype.
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxae.losses._cosine import between_directions
+from jaxae.losses._elementary import lengthened
 from jaxae.losses._error import SAMPLE, takes
 
 
@@ -77,6 +78,7 @@ class PerceptualError:
         return functools.reduce(jnp.add, errors)
 
     def _layer(self, prediction: Array, target: Array) -> Array:
+        prediction, target = lengthened(prediction), lengthened(target)
         if not self.normalise_channels:
             return jnp.mean((prediction - target) ** 2)
         if prediction.ndim == 0:

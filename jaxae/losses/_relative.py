@@ -1,12 +1,13 @@
 """Errors that compare a prediction with the size of its target: logarithms and percentages."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxae.losses._elementary import absolute
+from jaxae.losses._elementary import absolute, saturated
 from jaxae.losses._error import closed_form
 from jaxae.losses._hyperparameters import check_from_to
 from jaxae.losses._loss import Loss
@@ -112,16 +113,31 @@ class AbsolutePercentageError:
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]
     ) -> Float[Array, "..."]:
-        return 100 * absolute((prediction - target) / self._size(target))
+        return _percentage(self.epsilon, prediction, target)
 
     def derivative(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]
     ) -> Float[Array, "..."]:
         """100 sign(p − y)/max(|y|, ε)."""
-        return 100 * jnp.sign(prediction - target) / self._size(target)
+        return _percentage_slope(self.epsilon, prediction, target)
 
-    def _size(self, target: Array) -> Array:
-        return jnp.maximum(abs(target), self.epsilon)
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _percentage(epsilon: float, p: Array, y: Array) -> Array:
+    return 100 * absolute((p - y) / jnp.maximum(abs(y), epsilon))
+
+
+def _percentage_slope(epsilon: float, p: Array, y: Array) -> Array:
+    return 100 * jnp.sign(p - y) / jnp.maximum(abs(y), epsilon)
+
+
+@_percentage.defjvp
+def _percentage_jvp(epsilon, primals, tangents):
+    (p, y), (dp, dy) = primals, tangents
+    error, slope = _percentage(epsilon, p, y), _percentage_slope(epsilon, p, y)
+    # A target that counts as its size changes that as well.
+    by_size = jnp.where(abs(y) > epsilon, error / jnp.where(abs(y) > epsilon, y, 1), 0)
+    return error, slope * dp - saturated(slope + by_size) * dy
 
 
 msle = Loss(squared_log_error).documented(

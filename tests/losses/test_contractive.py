@@ -61,6 +61,12 @@ def test_penalties_can_be_trained_on(rng):
         check_grads(jax.jit(functools.partial(both, x=x)), (W,), order=2, modes=["fwd"])
 
 
+def test_squares_of_short_floats_are_added_in_float32():
+    key, ones = jax.random.key(0), jnp.ones(4, jnp.float16)
+    assert contractive_penalty(lambda x: 300 * x, ones) == 4 * 300**2
+    assert hutchinson_penalty(lambda x: 300 * x, ones, key=key) == 4 * 300**2
+
+
 def test_no_probes_are_refused():
     with pytest.raises(ValueError, match="probes is 0, expected a whole number of at least 1"):
         hutchinson_penalty(jnp.sin, jnp.ones(2), key=jax.random.key(0), probes=0)

@@ -194,7 +194,9 @@ LAYOUTS = [(1, 10**8), (10**8, 1), (10**4, 10**4)]
 @pytest.mark.parametrize("shape", LAYOUTS)
 def test_a_mean_of_many_equal_numbers_is_right_to_a_millionth(shape):
     A = np.full(shape, 0.3, np.float32)
-    for arguments in ({}, {"weights": np.full(shape[0], 0.9, np.float32)}):
+    samples, numbers = np.full(shape[0], 0.9, np.float32), np.full(shape, 0.9, np.float32)
+    of_numbers = {"weights": numbers, "where": np.ones(shape, bool)}
+    for arguments in ({}, {"weights": samples}, of_numbers):
         value = Loss(absolute_error)(A, np.broadcast_to(np.float32(0), shape), **arguments)
         assert value == about(np.float32(0.3))
 

@@ -65,6 +65,7 @@ def test_features_in_few_bits_are_added_in_the_samples_dtype(rng):
 
     p = jnp.asarray(rng.normal(size=(4, 5)).astype(np.float32))
     assert PerceptualError(short)(p, 0 * p).dtype == jnp.float32
+    assert PerceptualError(lambda x: x.astype(jnp.float16))(0 * p + 300, 0 * p) == 300**2
 
 
 def test_equal_functions_compile_once(rng):

@@ -80,7 +80,8 @@ def test_percentage_error_is_its_definition(rng, ulp):
 
 def test_percentage_error_of_extreme_numbers_is_right_or_infinite_with_finite_gradient():
     p, y = (jnp.asarray(x.ravel(), jnp.float32) for x in np.meshgrid(EXTREMES, EXTREMES))
-    value, gradient = jax.jit(jax.vmap(jax.value_and_grad(AbsolutePercentageError())))(p, y)
+    both = jax.jit(jax.vmap(jax.value_and_grad(AbsolutePercentageError(), (0, 1))))
+    value, (gradient, by_target) = both(p, y)
     p64, y64 = np.asarray(p, np.float64), np.asarray(y, np.float64)
     expected = 100 * abs(p64 - y64) / np.maximum(abs(y64), 1e-7)
     with np.errstate(over="ignore"):
@@ -88,6 +89,7 @@ def test_percentage_error_of_extreme_numbers_is_right_or_infinite_with_finite_gr
     assert jnp.isinf(value).any()
     assert jnp.isfinite(gradient).all()
     assert (gradient[p == y] == 0).all()
+    assert jnp.isfinite(by_target).all()
 
 
 def test_percentage_error_by_the_target_agrees_with_finite_differences():

@@ -68,7 +68,7 @@ OPTIMIZERS = {
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_converted_hyperparameters_train_to_the_same_parameters(name):
     optimizer, hyperparameters = OPTIMIZERS[name]
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):  # which optax needs
         mean = trained(TORCH_MEAN, optimizer(hyperparameters))
         converted = trained(HINTON_2006, optimizer(hyperparameters.convert(K)))
         unconverted = trained(HINTON_2006, optimizer(hyperparameters))
