@@ -140,8 +140,8 @@ OBJECTIVE = Objective(
 
 # What is a difference of larger numbers has their rounding errors: |KL − 2|, eight times the
 # logarithm of a mean near 1, which may be negative and cancel in the sum, and the logarithm of a
-# ratio of densities, of which the gradient's two parts, about 0.1, cancel as well. These differences
-# are over such a size, where it is larger than the array's largest number; all others are over that.
+# ratio of densities, of which the gradient's two parts, about 0.1, cancel as well. Differences are
+# over such a size, where it is larger than the array's largest number; all others are over that.
 SIZES = {
     "capacity": 2.0,
     "shared_gaussian_nll": 8.0,
