@@ -71,6 +71,17 @@ from jaxae.losses._categorical import (
     cce_from_classes as cce_from_classes,
     mean_class as mean_class,
 )
+from jaxae.losses._categorical_focal import (
+    CategoricalFocalError as CategoricalFocalError,
+    ClippedCategoricalFocalError as ClippedCategoricalFocalError,
+    categorical_focal as categorical_focal,
+)
+from jaxae.losses._categorical_probabilities import (
+    ClippedCategoricalCrossEntropy as ClippedCategoricalCrossEntropy,
+    ClippedCategoricalCrossEntropyFromClasses as ClippedCategoricalCrossEntropyFromClasses,
+    cce_from_probabilities as cce_from_probabilities,
+    cce_from_probabilities_and_classes as cce_from_probabilities_and_classes,
+)
 from jaxae.losses._continuous_bernoulli import (
     continuous_bernoulli as continuous_bernoulli,
     continuous_bernoulli_error as continuous_bernoulli_error,
@@ -89,6 +100,15 @@ from jaxae.losses._discretised_logistic import (
     DiscretisedLogisticError as DiscretisedLogisticError,
     discretised_logistic as discretised_logistic,
     discretised_logistic_nll as discretised_logistic_nll,
+)
+from jaxae.losses._divergence import (
+    ClippedKLDivergence as ClippedKLDivergence,
+    generalised_kl_divergence as generalised_kl_divergence,
+    generalised_kl_divergence_error as generalised_kl_divergence_error,
+    kl_divergence as kl_divergence,
+    kl_divergence_error as kl_divergence_error,
+    kl_divergence_error_from_log_targets as kl_divergence_error_from_log_targets,
+    kl_divergence_from_probabilities as kl_divergence_from_probabilities,
 )
 from jaxae.losses._entropy import (
     bce_excess as bce_excess,

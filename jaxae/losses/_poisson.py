@@ -51,11 +51,12 @@ def poisson_error(
         https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html
         keras.losses.Poisson, https://keras.io/api/losses/probabilistic_losses/#poisson-class
     """
-    return _deviance(log_rate, target) + smallest_poisson_error(target)
+    return half_deviance(log_rate, target) + smallest_poisson_error(target)
 
 
 @jax.custom_jvp
-def _deviance(r: Array, y: Array) -> Array:
+def half_deviance(r: Array, y: Array) -> Array:
+    """How far the error of a count is above its smallest, at exp(r) = y; never negative."""
     near, ratio, _ = log_ratio(r, y)
     close = y * exp_remainder(jnp.where(near, ratio, 0))
     # Bounded, so that it is not infinite where exp(r) is; beyond 100 the exponential is all.
@@ -63,11 +64,11 @@ def _deviance(r: Array, y: Array) -> Array:
     return jnp.where(near, close, jnp.exp(r) - linear)
 
 
-@_deviance.defjvp
+@half_deviance.defjvp
 def _deviance_jvp(primals, tangents):
     (r, y), (dr, dy) = primals, tangents
     _, ratio, _ = log_ratio(r, y)
-    return _deviance(r, y), _slope(r, y) * dr - ratio * dy
+    return half_deviance(r, y), _slope(r, y) * dr - ratio * dy
 
 
 def draw_counts(rate: Array, *, key: PRNGKeyArray) -> Array:

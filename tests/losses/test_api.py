@@ -20,7 +20,7 @@ DEFINED = {n: x for n, x in PUBLIC.items() if inspect.isclass(x) or inspect.isfu
 DATA = {
     *("prediction", "target", "logits", "probability", "log_rate", "classes", "codes"),
     *("mean", "log_variance", "other_mean", "other_log_variance", "latent", "code", "prior"),
-    *("activation", "image"),
+    *("activation", "image", "log_probability", "log_target"),
 }
 # In the example of what makes or takes them.
 SHOWN_ELSEWHERE = {

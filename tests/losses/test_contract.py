@@ -21,6 +21,7 @@ from jaxae.losses import (
     BinaryCrossEntropy,
     CategoricalCrossEntropy,
     ClippedBinaryCrossEntropy,
+    ClippedCategoricalFocalError,
     Event,
     FocalError,
     FreeBitsError,
@@ -37,6 +38,7 @@ from jaxae.losses import (
     cosine_distance_of_vectors,
     event_of,
     free_bits,
+    kl_divergence_error_from_log_targets,
     kl_sparsity,
 )
 from jaxae.losses._error import parameters_of
@@ -50,6 +52,7 @@ SMALL = {
 }
 MORE = {
     "capacity": capacity(0.5),
+    "categorical_focal_clipped": Loss(ClippedCategoricalFocalError(0.5)),
     "cce_smoothed": Loss(CategoricalCrossEntropy(label_smoothing=0.1)),
     "cosine_of_vectors": Loss(cosine_distance_of_vectors),
     "bce_weighted": Loss(BinaryCrossEntropy(pos_weight=2.5, label_smoothing=0.1)),
@@ -58,6 +61,7 @@ MORE = {
     "free_bits_per_sample": Loss(FreeBitsError(0.2), unit="sample"),
     "focal_balanced": Loss(FocalError(gamma=1.5, alpha=0.25)),
     "huber_linear": Loss(HuberError(delta=0.05), unit="sample"),
+    "kl_from_log_targets": Loss(kl_divergence_error_from_log_targets),
     "kl_sparsity": kl_sparsity(0.05),
     "perceptual": Loss(PerceptualError(absolute_activation)),
     "shared_gaussian_nll_per_element": SharedScaleGaussian("element"),
@@ -78,7 +82,10 @@ SHAPES = {
 }
 # Whose gradient holds a part constant by definition, so that it is no finite difference.
 STOPPED = {"codebook", "commitment", "focal_frequency"}
-PREDICTED = {"cce_from_classes": 5, "zero_inflated_negative_binomial_nll": 3}
+PREDICTED = {
+    **dict.fromkeys(("cce_from_classes", "cce_from_probabilities_and_classes"), 5),
+    "zero_inflated_negative_binomial_nll": 3,
+}
 SAMPLES = 8
 WEIGHTS = np.array([0, 2, 1, 2, 1, 0, 1, 1], np.float32)
 REPEATED = np.array([1, 1, 2, 3, 3, 4, 6, 7])
@@ -362,15 +369,23 @@ UNIT = EXTREMES[[0, 1, 2, 8]]
 COUNTS = np.float32([0, 1, 7, 1e4, 1e30])
 # Where a prediction or a target is a probability or a count, and where it is any number.
 PREDICTIONS = dict.fromkeys(
-    ("bce_from_probabilities", "bce_clipped", "bce_excess_from_probabilities", "bce_floor"), UNIT
+    (
+        *("bce_from_probabilities", "bce_clipped", "bce_excess_from_probabilities", "bce_floor"),
+        "kl_divergence_from_probabilities",
+    ),
+    UNIT,
 )
 TARGETS = {
     **dict.fromkeys(("bce", "bernoulli_nll", "bce_from_probabilities", "focal"), UNIT),
     **dict.fromkeys(("bce_excess", "bce_excess_from_probabilities"), UNIT),
     **dict.fromkeys(("bce_weighted", "bce_clipped", "focal_balanced", "cce", "cce_smoothed"), UNIT),
     **dict.fromkeys(("continuous_bernoulli_nll", "discretised_logistic_nll"), UNIT),
-    **dict.fromkeys(("poisson_nll", "negative_binomial_nll"), COUNTS),
+    **dict.fromkeys(("cce_from_probabilities", "categorical_focal"), UNIT),
+    "categorical_focal_clipped": UNIT,
+    **dict.fromkeys(("kl_divergence", "kl_divergence_from_probabilities"), UNIT),
+    **dict.fromkeys(("poisson_nll", "negative_binomial_nll", "generalised_kl_divergence"), COUNTS),
     "zero_inflated_negative_binomial_nll": COUNTS,
+    "kl_from_log_targets": EXTREMES[EXTREMES <= 0],
 }
 OF_NUMBERS = {
     name: x

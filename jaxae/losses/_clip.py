@@ -1,0 +1,29 @@
+"""Probabilities kept away from where their logarithm is infinite."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+
+def clipped(p: Array, low: float, margin: float) -> Array:
+    """min(max(p, low), 1 − margin), whose derivative is 0 where something was clipped, else 1.
+
+    Args:
+        p: probabilities, of any shape.
+        low: the smallest probability, above 0.
+        margin: how far the largest one is from 1; 0 for 1 itself.
+
+    Returns:
+        The probabilities, of the same shape.
+
+    Example:
+        >>> clipped(jnp.array([0.0, 0.5, 1.0]), 0.25, 0.125).tolist()
+        [0.25, 0.5, 0.875]
+    """
+    # What the dtype cannot tell from 0, or from 1, would leave log 0.
+    finest = jnp.finfo(p.dtype)
+    low = max(low, float(finest.tiny) ** 0.5)
+    margin = margin and max(margin, float(finest.epsneg))
+    inside = jax.lax.stop_gradient(jnp.clip(p, low, 1 - margin))
+    # Not jnp.clip alone, whose derivative at a limit is ½.
+    return jnp.where(p == inside, p, inside)
