@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxae.losses._fusion import fenced
+
 
 @jax.custom_jvp
 def absolute(x: Array) -> Array:
@@ -30,6 +32,21 @@ def softplus(x: Array) -> Array:
 def _softplus_jvp(primals, tangents):
     (x,), (tangent,) = primals, tangents
     return softplus(x), jax.nn.sigmoid(x) * tangent
+
+
+@jax.custom_jvp
+def log1p(x: Array) -> Array:
+    """log(1 + x) for x ≥ 0, in half of the time of `jnp.log1p` where it is not summed at once."""
+    # What rounding takes from 1 + x is added to first order; of an infinite x it takes nothing.
+    whole = fenced(1 + x)
+    lost = jnp.where(x < whole, x - (whole - 1), 0)
+    return jnp.log(whole) + lost / whole
+
+
+@log1p.defjvp
+def _log1p_jvp(primals, tangents):
+    (x,), (tangent,) = primals, tangents
+    return log1p(x), tangent / (1 + x)
 
 
 def lengthened(x: Array) -> Array:

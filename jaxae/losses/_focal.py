@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.losses._elementary import log1p
 from jaxae.losses._error import from_logits
+from jaxae.losses._fusion import fenced
 from jaxae.losses._hyperparameters import check_from_to, check_not_negative
 from jaxae.losses._loss import Loss
 from jaxae.losses._smoothing import smooth
@@ -74,35 +76,34 @@ class FocalError:
         return self.alpha * target, (1 - self.alpha) * (1 - target)
 
 
-def _power(gamma: float, base: Array, log: Array) -> Array:
-    # A few multiplications are faster than exp(γ log).
-    if gamma <= 8 and gamma == int(gamma):
-        return jax.lax.integer_pow(base, int(gamma))
-    return jnp.exp(gamma * log)
-
-
-def _sides(z: Array, positive: Array, negative: Array) -> tuple[Array, Array]:
-    """The weights of the class that p speaks against, and of the one that it speaks for."""
-    return jnp.where(z < 0, positive, negative), jnp.where(z < 0, negative, positive)
-
-
 def _value(gamma: float, z: Array, positive: Array, negative: Array) -> Array:
-    against, favoured = _sides(z, positive, negative)
-    odds = jnp.exp(-abs(z))
-    rest = jnp.log1p(odds)
-    parts = abs(z) * against + (against + favoured * _power(gamma, odds, -abs(z))) * rest
-    return _power(gamma, 1 / (1 + odds), -rest) * parts
+    p, q, lp, lq = _both_sides(z)
+    against_p, against_q = _power(gamma, q, lq) * lp, _power(gamma, p, lp) * lq
+    return fenced(positive * against_p + negative * against_q)
 
 
 def _slope(gamma: float, z: Array, positive: Array, negative: Array) -> Array:
-    against, favoured = _sides(z, positive, negative)
+    p, q, lp, lq = _both_sides(z)
+    rises = _power(gamma, p, lp) * (p + gamma * (q * lq))
+    falls = _power(gamma, q, lq) * (q + gamma * (p * lp))
+    return negative * rises - positive * falls
+
+
+def _both_sides(z: Array) -> tuple[Array, Array, Array, Array]:
+    """p = σ(z) and q = 1 − p, and minus their logarithms, each with all its digits."""
     odds = jnp.exp(-abs(z))
-    rest, larger = jnp.log1p(odds), 1 / (1 + odds)
-    smaller = odds * larger
-    rises = against * (larger + gamma * (smaller * (abs(z) + rest)))
-    falls = favoured * _power(gamma, odds, -abs(z)) * (smaller + gamma * (larger * rest))
-    power = _power(gamma, larger, -rest)
-    return jnp.where(z < 0, -power, power) * (rises - falls)
+    larger, rest = 1 / (1 + odds), log1p(odds)
+    smaller, surprise = odds * larger, rest + abs(z)
+    below = z < 0
+    p, q = jnp.where(below, smaller, larger), jnp.where(below, larger, smaller)
+    return p, q, jnp.where(below, surprise, rest), jnp.where(below, rest, surprise)
+
+
+def _power(gamma: float, base: Array, minus_log: Array) -> Array:
+    # A few multiplications are faster than exp(γ log).
+    if gamma <= 8 and gamma == int(gamma):
+        return jax.lax.integer_pow(base, int(gamma))
+    return jnp.exp(-gamma * minus_log)
 
 
 _focal = functools.partial(jax.custom_jvp, nondiff_argnums=(0,))(_value)
@@ -113,7 +114,7 @@ def _focal_jvp(gamma, primals, tangents):
     z, *weights = primals
     dz, *dweights = tangents
     # The error is linear in the weights of its two parts.
-    slope = _slope(gamma, z, *weights)
+    slope = _slope(gamma, fenced(z), *weights)
     return _value(gamma, z, *weights), slope * dz + _value(gamma, z, *dweights)
 
 
