@@ -13,12 +13,12 @@ from jaxae.losses._base import BaseLoss
 from jaxae.losses._coverage import Count
 from jaxae.losses._error import name_of
 from jaxae.losses._hyperparameters import check_choice
-from jaxae.losses._mean import Mean, Statistic
+from jaxae.losses._mean import Mean, Sums
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Means(Statistic):
+class Means(Sums):
     """A mean for each feature that is not divided yet, and whether anything counts in it.
 
     Args:

@@ -7,7 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.losses._compensation import add_compensated
+
 Stat = TypeVar("Stat", bound="Statistic")
+Adds = TypeVar("Adds", bound="Sums")
 
 
 class Statistic:
@@ -23,7 +26,7 @@ class Statistic:
 
     def merge(self: Stat) -> Stat:
         """The statistic of all samples, from theirs stacked along a leading axis."""
-        return jax.tree.map(lambda x: x.sum(0), self)
+        return jax.tree.map(lambda x: jnp.sum(x, 0), self)
 
     @property
     def value(self) -> Any:
@@ -31,14 +34,55 @@ class Statistic:
         raise NotImplementedError(f"{type(self).__name__} defines no value")
 
 
+@dataclasses.dataclass(frozen=True)
+class Sums(Statistic):
+    """Sums over samples, the fields of a subclass, which add without losing digits.
+
+    However many parts are added one by one, by `+` or in a `jax.lax.scan`, each sum stays within
+    a rounding of the exact one. A subclass is a frozen dataclass, registered as a pytree.
+
+    Args:
+        compensation: what rounding has taken from each sum so far, by its name; nothing unless
+            given. The next addition brings it back.
+
+    Example:
+        >>> merged, plain = Total(jnp.float32(0.0)), jnp.float32(0.0)
+        >>> for _ in range(1000):
+        ...     merged, plain = merged + Total(jnp.float32(0.1)), plain + jnp.float32(0.1)
+        >>> float(merged.value), float(plain)
+        (100.0, 99.99904...)
+    """
+
+    compensation: Any = dataclasses.field(default=None, kw_only=True, compare=False, repr=False)
+
+    def __post_init__(self):
+        if self.compensation is None:
+            nothing = {name: jnp.zeros_like(x) for name, x in self.sums.items()}
+            object.__setattr__(self, "compensation", nothing)
+
+    @property
+    def sums(self) -> dict[str, Any]:
+        """The fields that are sums, by name."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del fields["compensation"]
+        return fields
+
+    def __add__(self: Adds, other: Any) -> Adds:
+        """The sums over both parts together."""
+        sums, compensation = add_compensated(
+            self.sums, other.sums, self.compensation, other.compensation
+        )
+        return dataclasses.replace(self, **sums, compensation=compensation)
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Mean(Statistic):
+class Mean(Sums):
     """A mean that is not divided yet: Σ total / Σ weight.
 
     Means of parts of the data merge by adding both fields, so the value does not depend on how the
-    data are cut. The weight depends on masks and weights only, never on parameters, so the gradient
-    is Σ ∇total / Σ weight and does not depend on the cut either.
+    data are cut, nor into how many parts. The weight depends on masks and weights only, never on
+    parameters, so the gradient is Σ ∇total / Σ weight and does not depend on the cut either.
 
     Args:
         total: Σ w·m·e, the weighted sum of the errors, an array of any shape.
@@ -63,7 +107,7 @@ class Mean(Statistic):
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Total(Statistic):
+class Total(Sums):
     """A sum that is divided by nothing, and adds as a Mean does.
 
     Args:

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -50,3 +52,13 @@ def test_statistics_are_pytrees():
 def test_a_statistic_without_a_value_says_so():
     with pytest.raises(NotImplementedError, match="Statistic defines no value"):
         _ = Statistic().value
+
+
+def test_a_statistic_shows_the_numbers_it_was_made_of():
+    assert repr(mean(6, 3)).startswith("Mean(total=Array(6., dtype=float32), weight=Array(3.")
+    assert dataclasses.replace(mean(6, 3), total=jnp.float32(12)).value == 4
+
+
+def test_what_a_statistic_sums_is_broadcast_to_what_is_added():
+    merged = Mean(0.0, 0.0) + Mean(jnp.array([6.0, 4.0]), jnp.array([3.0, 0.0]))
+    assert merged.value.tolist() == [2, 0]
