@@ -41,7 +41,19 @@ def draw():
     inputs["row_weights"] = inputs["weights"][:, 0]
     # row_mask masks nothing; this one does, and its weights do not add up to its length.
     inputs["sample_mask"] = np.array([True, True, False, True])
+    inputs["log_probability"] = log_softmax(inputs["logits"])
+    inputs["log_target"] = log_softmax(inputs["prediction"])
+    inputs["sign"] = 2 * inputs["binary"] - 1
+    inputs["ones"] = np.ones(SHAPE[0], int)
+    # About half of the events are certain, so that a library's clamp is met.
+    certain = 0.75 * np.eye(SHAPE[-1])[rng.integers(0, SHAPE[-1], SHAPE[:2])]
+    some = rng.random(SHAPE[:2])[..., None] < 0.5
+    inputs["half_certain"] = np.where(some, certain, inputs["probability"])
     return {name: np.round(x, 3) if x.dtype == float else x for name, x in inputs.items()}
+
+
+def log_softmax(x):
+    return x - np.log(np.exp(x).sum(-1, keepdims=True))
 
 
 def document(library, options, cases):

@@ -41,7 +41,29 @@ CASES = [
         "classes",
         {},
     ),
+    (
+        "safe_softmax_cross_entropy",
+        optax.losses.safe_softmax_cross_entropy,
+        "logits",
+        "one_hot",
+        {},
+    ),
     ("cosine_distance", optax.cosine_distance, "prediction", "target", {}),
+    ("kl_divergence", optax.losses.kl_divergence, "log_probability", "distribution", {}),
+    (
+        "kl_divergence_with_log_targets",
+        optax.losses.kl_divergence_with_log_targets,
+        "log_probability",
+        "log_target",
+        {},
+    ),
+    (
+        "generalized_kl_divergence",
+        optax.losses.generalized_kl_divergence,
+        "log_rate",
+        "distribution",
+        {},
+    ),
 ]
 
 

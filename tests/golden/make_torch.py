@@ -16,32 +16,54 @@ from torch.nn import functional
 sys.path.insert(0, str(Path(__file__).parent))
 import inputs
 
-MEAN = ("mean",)
 WAYS = ("mean", "sum", "none")
-# loss, prediction, target, options, weights, reductions
-CASES = [
-    ("mse_loss", "prediction", "target", {}, None, WAYS),
-    ("mse_loss", "prediction", "target", {}, "element_weights", WAYS),
-    ("l1_loss", "prediction", "target", {}, None, MEAN),
-    ("l1_loss", "prediction", "target", {}, "element_weights", MEAN),
-    ("huber_loss", "prediction", "target", {"delta": 0.7}, None, MEAN),
-    ("huber_loss", "prediction", "target", {"delta": 0.7}, "element_weights", MEAN),
-    ("smooth_l1_loss", "prediction", "target", {"beta": 0.7}, None, MEAN),
-    ("binary_cross_entropy", "probability", "grey", {}, None, MEAN),
-    ("binary_cross_entropy", "probability", "grey", {}, "element_weights", MEAN),
-    ("binary_cross_entropy_with_logits", "logits", "grey", {}, None, MEAN),
-    ("binary_cross_entropy_with_logits", "logits", "grey", {}, "element_weights", WAYS),
-    ("binary_cross_entropy_with_logits", "logits", "grey", {"pos_weight": 3.0}, None, MEAN),
-    ("cross_entropy", "logits", "classes", {}, None, WAYS),
-    ("cross_entropy", "logits", "classes", {}, "class_weights", WAYS),
-    ("cross_entropy", "logits", "classes", {"ignore_index": 2}, None, MEAN),
-    ("cross_entropy", "logits", "classes", {"label_smoothing": 0.1}, None, MEAN),
-    ("cross_entropy", "logits", "distribution", {}, None, MEAN),
-    ("kl_div", "logits", "distribution", {}, None, (*WAYS, "batchmean")),
-    ("poisson_nll_loss", "log_rate", "count", {"log_input": True}, None, MEAN),
-    ("gaussian_nll_loss", "prediction", "target", {"full": True}, None, MEAN),
-    ("gaussian_nll_loss", "prediction", "target", {"full": False}, None, MEAN),
+# Every loss that jaxae has: name, prediction, target, options; each is taken in every reduction.
+LOSSES = [
+    ("mse_loss", "prediction", "target", {}),
+    ("l1_loss", "prediction", "target", {}),
+    ("huber_loss", "prediction", "target", {"delta": 0.7}),
+    ("smooth_l1_loss", "prediction", "target", {"beta": 0.7}),
+    ("binary_cross_entropy", "probability", "grey", {}),
+    ("binary_cross_entropy_with_logits", "logits", "grey", {}),
+    ("binary_cross_entropy_with_logits", "logits", "grey", {"pos_weight": 3.0}),
+    ("multilabel_soft_margin_loss", "logits", "grey", {}),
+    ("soft_margin_loss", "logits", "sign", {}),
+    ("cross_entropy", "logits", "classes", {}),
+    ("cross_entropy", "logits", "classes", {"ignore_index": 2}),
+    ("cross_entropy", "logits", "classes", {"label_smoothing": 0.1}),
+    ("cross_entropy", "logits", "distribution", {}),
+    ("nll_loss", "logits", "classes", {}),
+    ("nll_loss", "logits", "classes", {"ignore_index": 2}),
+    ("kl_div", "log_probability", "distribution", {"log_target": False}),
+    ("kl_div", "log_probability", "log_target", {"log_target": True}),
+    ("poisson_nll_loss", "log_rate", "count", {"log_input": True, "full": False}),
+    ("poisson_nll_loss", "log_rate", "count", {"log_input": True, "full": True}),
+    ("poisson_nll_loss", "positive", "count", {"log_input": False, "full": False}),
+    ("gaussian_nll_loss", "prediction", "target", {"full": True}),
+    ("gaussian_nll_loss", "prediction", "target", {"full": False}),
+    ("cosine_embedding_loss", "row_prediction", "row_target", {}),
 ]
+# Those that take weights; the others have no such argument.
+WEIGHTS = {
+    "mse_loss": "element_weights",
+    "l1_loss": "element_weights",
+    "huber_loss": "element_weights",
+    "binary_cross_entropy": "element_weights",
+    "binary_cross_entropy_with_logits": "element_weights",
+    "multilabel_soft_margin_loss": "class_weights",
+    "cross_entropy": "class_weights",
+    "nll_loss": "class_weights",
+}
+
+
+def settings():
+    """Every loss with weights, where it takes some, and without, in every reduction."""
+    for name, prediction, target, options in LOSSES:
+        # What torch does to smooth labels with weights of classes is no mean of weighted errors.
+        weighted = name in WEIGHTS and "label_smoothing" not in options
+        for weights in (None, WEIGHTS[name]) if weighted else (None,):
+            for reduction in (*WAYS, "batchmean") if name == "kl_div" else WAYS:
+                yield name, prediction, target, options, weights, reduction
 
 
 def arguments(name, options, weights, arrays):
@@ -57,36 +79,40 @@ def arguments(name, options, weights, arrays):
 
 
 def loss(name, x, target, reduction, options):
-    """The loss; classes go to axis 1, and the kl_div's logits become log-probabilities."""
-    if name == "cross_entropy":
+    """The loss; classes go to axis 1, and what takes log-probabilities of logits gets them."""
+    function = getattr(functional, name)
+    if name == "cosine_embedding_loss":
+        return function(x, target, torch.ones(len(x)), reduction=reduction, **options)
+    if name == "nll_loss":
+        x = x.log_softmax(-1)
+    if name in ("cross_entropy", "nll_loss"):
         x = x.movedim(-1, 1)
         target = target.movedim(-1, 1) if target.is_floating_point() else target.long()
     else:
         target = target.double()
-    if name == "kl_div":
-        x = x.log_softmax(-1)
-    return getattr(functional, name)(x, target, reduction=reduction, **options)
+    return function(x, target, reduction=reduction, **options)
 
 
 def cases():
     arrays = {name: torch.tensor(x) for name, x in inputs.draw().items()}
-    for name, prediction, target, options, weights, reductions in CASES:
-        for reduction in reductions:
-            x = arrays[prediction].clone().requires_grad_()
-            given = arguments(name, options, weights, arrays)
-            value = loss(name, x, arrays[target], reduction, given)
-            value.sum().backward()
-            yield {
-                "loss": name,
-                "options": options,
-                "prediction": prediction,
-                "target": target,
-                "reduction": reduction,
-                "mask": None,
-                "weights": weights,
-                "value": value.tolist(),
-                "gradient": x.grad.tolist(),
-            }
+    for name, prediction, target, options, weights, reduction in settings():
+        x = arrays[prediction].clone().requires_grad_()
+        given = arguments(name, options, weights, arrays)
+        value = loss(name, x, arrays[target], reduction, given)
+        case = {
+            "loss": name,
+            "options": options,
+            "prediction": prediction,
+            "target": target,
+            "reduction": reduction,
+            "mask": None,
+            "weights": weights,
+            "value": value.tolist(),
+        }
+        if reduction != "none":  # whose sum has the gradient of "sum"
+            value.backward()
+            case["gradient"] = x.grad.tolist()
+        yield case
 
 
 if __name__ == "__main__":

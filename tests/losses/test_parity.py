@@ -20,7 +20,12 @@ from jaxae.losses import (
     AbsolutePercentageError,
     BinaryCrossEntropy,
     CategoricalCrossEntropy,
+    CategoricalFocalError,
     ClippedBinaryCrossEntropy,
+    ClippedCategoricalCrossEntropy,
+    ClippedCategoricalCrossEntropyFromClasses,
+    ClippedCategoricalFocalError,
+    ClippedKLDivergence,
     Event,
     FocalError,
     HuberError,
@@ -32,7 +37,10 @@ from jaxae.losses import (
     categorical_cross_entropy_from_classes,
     cosine_distance_of_vectors,
     event_of,
+    generalised_kl_divergence_error,
     heteroscedastic_gaussian_error,
+    kl_divergence_error,
+    kl_divergence_error_from_log_targets,
     log_cosh_error,
     poisson_error,
     squared_error,
@@ -49,10 +57,12 @@ from jaxae.losses.conventions import (
     TORCH_SUM,
     TORCH_WEIGHTED_MEAN,
     LastAxisMean,
+    LastAxisSum,
     Scaled,
 )
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+TORCH_EPSILON = 1e-8  # of poisson_nll_loss
 # Keras's mean of float64 numbers is computed in float32.
 RTOL = {"keras": 5e-7, "torch": 1e-11, "optax": 1e-11}
 
@@ -68,9 +78,29 @@ def keras_binary(from_logits=False, label_smoothing=0.0):
     return ClippedBinaryCrossEntropy(KERAS_EPSILON, label_smoothing)
 
 
-def keras_focal(from_logits, gamma, alpha=None, apply_class_balancing=False):
-    assert from_logits
+def keras_binary_focal(from_logits=False, gamma=2.0, alpha=None, apply_class_balancing=False):
+    """From a probability it is that of its logit, which `BEFORE` takes."""
     return FocalError(gamma, alpha if apply_class_balancing else None)
+
+
+def keras_categorical(from_logits=False, label_smoothing=0.0):
+    if from_logits:
+        return CategoricalCrossEntropy(label_smoothing)
+    return ClippedCategoricalCrossEntropy(KERAS_EPSILON, label_smoothing)
+
+
+def keras_sparse(from_logits=False):
+    if from_logits:
+        return categorical_cross_entropy_from_classes
+    return ClippedCategoricalCrossEntropyFromClasses(KERAS_EPSILON)
+
+
+def keras_categorical_focal(from_logits=False, gamma=2.0, alpha=0.25, label_smoothing=0.0):
+    """A weight of all classes, a quarter unless given, is a factor."""
+    error = CategoricalFocalError if from_logits else ClippedCategoricalFocalError
+    if isinstance(alpha, list):
+        return error(gamma, tuple(alpha), label_smoothing)
+    return Scaled(error(gamma, label_smoothing=label_smoothing), alpha)
 
 
 def without_factorial(log_rate, target):
@@ -78,9 +108,22 @@ def without_factorial(log_rate, target):
     return poisson_error(log_rate, target) - jax.lax.lgamma(target + 1)
 
 
-def keras_poisson(log_rate, target):
+def with_stirling(log_rate, target):
+    """torch has Stirling's approximation of log y!, from 2 on."""
+    many = jnp.maximum(target, 2)
+    stirling = many * jnp.log(many) - many + 0.5 * jnp.log(2 * np.pi * many)
+    return without_factorial(log_rate, target) + jnp.where(target > 1, stirling, 0)
+
+
+def of_rate(epsilon):
     """The rate − y log(rate + ε), where log_rate = log(rate + ε)."""
-    return without_factorial(log_rate, target) - KERAS_EPSILON
+    return lambda log_rate, target: without_factorial(log_rate, target) - epsilon
+
+
+def torch_poisson(log_input, full):
+    if full:
+        return with_stirling
+    return without_factorial if log_input else of_rate(TORCH_EPSILON)
 
 
 @takes(Event(1, 1))
@@ -105,8 +148,13 @@ def gaussian(full):
     return error
 
 
-def kullback_leibler(log_probability, target):
-    return jax.scipy.special.xlogy(target, target) - target * log_probability
+def torch_kl(log_target):
+    return kl_divergence_error_from_log_targets if log_target else kl_divergence_error
+
+
+def soft_margin(logits, sign):
+    """Binary cross-entropy of targets −1 and 1."""
+    return binary_cross_entropy(logits, 0.5 * (1 + sign))
 
 
 # What each library calls an error, and the options that it takes.
@@ -119,12 +167,12 @@ ERRORS = {
         "MeanSquaredLogarithmicError": lambda: squared_log_error,
         "MeanAbsolutePercentageError": lambda: AbsolutePercentageError(KERAS_EPSILON),
         "BinaryCrossentropy": keras_binary,
-        "BinaryFocalCrossentropy": keras_focal,
-        "CategoricalCrossentropy": lambda from_logits, label_smoothing=0.0: CategoricalCrossEntropy(
-            label_smoothing=label_smoothing
-        ),
-        "SparseCategoricalCrossentropy": lambda from_logits: categorical_cross_entropy_from_classes,
-        "Poisson": lambda: keras_poisson,
+        "BinaryFocalCrossentropy": keras_binary_focal,
+        "CategoricalCrossentropy": keras_categorical,
+        "CategoricalFocalCrossentropy": keras_categorical_focal,
+        "SparseCategoricalCrossentropy": keras_sparse,
+        "KLDivergence": lambda: LastAxisSum(ClippedKLDivergence(KERAS_EPSILON)),
+        "Poisson": lambda: of_rate(KERAS_EPSILON),
         "CosineSimilarity": lambda: minus_cosine,
         "Dice": keras_tversky,
         "Tversky": keras_tversky,
@@ -136,9 +184,12 @@ ERRORS = {
         "smooth_l1_loss": lambda beta: Scaled(HuberError(beta), 1 / beta),
         "binary_cross_entropy": lambda: binary_cross_entropy_from_probabilities,
         "binary_cross_entropy_with_logits": BinaryCrossEntropy,
-        "kl_div": lambda: kullback_leibler,
-        "poisson_nll_loss": lambda log_input: without_factorial,
+        "multilabel_soft_margin_loss": lambda: LastAxisMean(binary_cross_entropy),
+        "soft_margin_loss": lambda: soft_margin,
+        "kl_div": torch_kl,
+        "poisson_nll_loss": torch_poisson,
         "gaussian_nll_loss": gaussian,
+        "cosine_embedding_loss": lambda: cosine_distance_of_vectors,
     },
     "optax": {
         "squared_error": lambda: squared_error,
@@ -149,14 +200,32 @@ ERRORS = {
         "sigmoid_focal_loss": FocalError,
         "softmax_cross_entropy": lambda: categorical_cross_entropy,
         "softmax_cross_entropy_with_integer_labels": lambda: categorical_cross_entropy_from_classes,
+        "safe_softmax_cross_entropy": lambda: categorical_cross_entropy,
         "cosine_distance": lambda: cosine_distance_of_vectors,
+        "kl_divergence": lambda: LastAxisSum(kl_divergence_error),
+        "kl_divergence_with_log_targets": lambda: LastAxisSum(kl_divergence_error_from_log_targets),
+        "generalized_kl_divergence": lambda: LastAxisSum(generalised_kl_divergence_error),
     },
 }
-# What is done to the prediction before the error, where the library does it itself.
-BEFORE = {
-    "Poisson": lambda rate: jnp.log(rate + KERAS_EPSILON),
-    "kl_div": lambda logits: jax.nn.log_softmax(logits),
-}
+
+
+def before(case):
+    """What is done to the prediction before the error, where the library does it itself."""
+    options = case["options"]
+    if case["loss"] == "Poisson":
+        return lambda rate: jnp.log(rate + KERAS_EPSILON)
+    if case["loss"] == "poisson_nll_loss" and not options["log_input"]:
+        return lambda rate: jnp.log(rate + TORCH_EPSILON)
+    if case["loss"] == "BinaryFocalCrossentropy" and not options.get("from_logits"):
+        return lambda p: jnp.log(p) - jnp.log1p(-p)
+    if case["loss"] == "nll_loss":
+        return jax.nn.log_softmax
+    if options.get("axis", ()) is None:
+        # Without axes the whole batch is one sample, whatever the reduction: another number.
+        return lambda x: x[None]
+    return lambda x: x
+
+
 CONVENTIONS = {
     "keras": {
         "sum_over_batch_size": KERAS_3,
@@ -168,7 +237,8 @@ CONVENTIONS = {
     "torch": {"mean": TORCH_MEAN, "sum": TORCH_SUM, "batchmean": TORCH_BATCHMEAN},
 }
 # Of torch's losses, those whose mean divides by the weights; the others divide by numel.
-WEIGHTED = ("mse_loss", "l1_loss", "cross_entropy")
+WEIGHTED = ("mse_loss", "l1_loss")
+OF_CLASSES = ("cross_entropy", "nll_loss")
 
 
 def arrays_of(document):
@@ -181,21 +251,27 @@ def arrays_of(document):
 def ours(library, case, arrays):
     """The same number from jaxae, as a function of the prediction."""
     error = ERRORS[library][case["loss"]](**case["options"])
-    before = BEFORE.get(case["loss"], lambda x: x)
-    if "axis" in case["options"] and case["options"]["axis"] is None:
-        # Without axes the whole batch is one sample, whatever the reduction: another number.
+    if case["options"].get("axis", ()) is None:
         arrays = {name: x[None] for name, x in arrays.items()}
-        before = lambda x: x[None]  # noqa: E731
     others = [arrays["log_variance"]] if case["loss"] == "gaussian_nll_loss" else []
     others.append(arrays[case["target"]])
     where, weights = (case[name] and arrays[case[name]] for name in ("mask", "weights"))
+    if case["loss"] == "multilabel_soft_margin_loss" and weights is not None:
+        error, weights = LastAxisMean(weighted(binary_cross_entropy, weights)), None
     if case["reduction"] == "none" and library == "keras":
         error = keras_unreduced(error)
     convention = CONVENTIONS[library].get(case["reduction"])
     if convention is TORCH_MEAN and weights is not None and case["loss"] in WEIGHTED:
         convention = TORCH_WEIGHTED_MEAN
     value = reduced(convention, error, others, where, weights)
-    return lambda x: value(before(x))
+    return lambda x: value(before(case)(x))
+
+
+def weighted(error, class_weights):
+    """The error with weights along its last axis, which are no weights of samples."""
+    return lambda logits, target: (
+        error(logits, target) * jnp.broadcast_to(class_weights, target.shape)
+    )
 
 
 def keras_unreduced(error):
@@ -245,7 +321,7 @@ SETTINGS = [
     (library, loss)
     for library in ERRORS
     for loss in dict.fromkeys(case["loss"] for case in golden(library)["cases"])
-    if loss != "cross_entropy"
+    if loss not in OF_CLASSES
 ]
 
 
@@ -259,24 +335,40 @@ def test_value_and_gradient_are_the_librarys(library, loss):
 
 
 def test_cross_entropy_of_torch_has_class_weights_in_its_denominator_and_ignores_by_a_mask():
-    cases = [case for case in golden("torch")["cases"] if case["loss"] == "cross_entropy"]
-    conventions = {**CONVENTIONS["torch"], "mean": TORCH_WEIGHTED_MEAN}
+    cases = [case for case in golden("torch")["cases"] if case["loss"] in OF_CLASSES]
     with jax.enable_x64(True):
         arrays = arrays_of(golden("torch"))
-        classes = arrays["classes"]
         for case in cases:
-            options, target = case["options"], arrays[case["target"]]
-            weights = case["weights"] and arrays[case["weights"]][classes]
-            where = classes != options["ignore_index"] if "ignore_index" in options else None
-            if "label_smoothing" in options:
-                error, target = CategoricalCrossEntropy(**options), arrays["one_hot"]
-            elif case["target"] == "classes":
-                error = categorical_cross_entropy_from_classes
-            else:
-                error = categorical_cross_entropy
-            convention = conventions.get(case["reduction"])
-            value = reduced(convention, error, [target], where, weights)
-            check("torch", case, value, arrays["logits"])
+            value = torch_cross_entropy(case, arrays)
+            check("torch", case, lambda x, v=value, c=case: v(before(c)(x)), arrays["logits"])
+
+
+def torch_cross_entropy(case, arrays):
+    classes, options, target = arrays["classes"], case["options"], arrays[case["target"]]
+    conventions = {**CONVENTIONS["torch"], "mean": TORCH_WEIGHTED_MEAN}
+    convention = conventions.get(case["reduction"])
+    if case["target"] == "distribution":
+        # The weights of the classes are part of the target, and not in the denominator.
+        ones = np.ones(target.shape[-1])
+        target = target * jnp.broadcast_to(arrays.get(case["weights"], ones), target.shape)
+        return reduced(convention, categorical_cross_entropy, [target], None, None)
+    weights = case["weights"] and arrays[case["weights"]][classes]
+    where = classes != options["ignore_index"] if "ignore_index" in options else None
+    if "label_smoothing" in options:
+        error = CategoricalCrossEntropy(**options)
+        return reduced(convention, error, [arrays["one_hot"]], where, weights)
+    return reduced(convention, categorical_cross_entropy_from_classes, [target], where, weights)
+
+
+def test_every_loss_of_torch_is_there_in_every_reduction_with_its_weights():
+    found = {}
+    for case in golden("torch")["cases"]:
+        key = case["loss"], str(case["options"]), case["prediction"], case["target"]
+        found.setdefault((*key, case["weights"]), []).append(case["reduction"])
+    for (loss, *_), reductions in found.items():
+        more = ["batchmean"] if loss == "kl_div" else []
+        assert reductions == ["mean", "sum", "none", *more]
+    assert len(found) > 30
 
 
 @pytest.mark.parametrize("prediction", ["prediction", "row_prediction"])

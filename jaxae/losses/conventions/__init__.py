@@ -96,7 +96,11 @@ from jaxae.losses.conventions._libraries import (
     table as table,
 )
 from jaxae.losses.conventions._outputs import SeveralOutputs as SeveralOutputs
-from jaxae.losses.conventions._scaled import LastAxisMean as LastAxisMean, Scaled as Scaled
+from jaxae.losses.conventions._scaled import (
+    LastAxisMean as LastAxisMean,
+    LastAxisSum as LastAxisSum,
+    Scaled as Scaled,
+)
 from jaxae.losses.conventions._vae import (
     VAES as VAES,
     VAEConvention as VAEConvention,

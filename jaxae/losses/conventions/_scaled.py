@@ -96,7 +96,34 @@ def scaled(error: Error, factor: float) -> Error:
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class LastAxisMean(Wrapped):
+class LastAxisSum(Wrapped):
+    """The sum of an elementwise error over the last axis: a divergence over all its outcomes.
+
+    Args:
+        error: an elementwise error.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxae.losses import kl_divergence_error
+        >>> p, y = jnp.array([[0.5, 0.25, 0.25]]), jnp.array([[0.5, 0.5, 0.0]])
+        >>> LastAxisSum(kl_divergence_error)(jnp.log(p), y).round(4).tolist()
+        [0.3465...]
+    """
+
+    event = Event(prediction=1, target=1)
+
+    def __call__(self, *arrays: Array) -> Array:
+        return self.error(*arrays).sum(-1)
+
+    def __repr__(self) -> str:
+        return f"sum of {name_of(self.error)} over the last axis"
+
+    def _outside(self, *arrays: Array) -> float:
+        return 1
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class LastAxisMean(LastAxisSum):
     """The mean of an elementwise error over the last axis: what Keras calls a sample's loss.
 
     Args:
@@ -109,8 +136,6 @@ class LastAxisMean(Wrapped):
         >>> mean(jnp.array([[1.0, 3.0], [2.0, 4.0]]), jnp.zeros((2, 2))).tolist()
         [5.0, 10.0]
     """
-
-    event = Event(prediction=1, target=1)
 
     def __call__(self, *arrays: Array) -> Array:
         return self.error(*arrays).mean(-1)
