@@ -2,12 +2,12 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxae.losses._clip import clipped
 from jaxae.losses._error import closed_form
 from jaxae.losses._hyperparameters import check_between, check_from_to
 from jaxae.losses._loss import Loss
@@ -102,38 +102,31 @@ class ClippedBinaryCrossEntropy:
         self, probability: Float[Array, "..."], target: Float[Array, "..."]
     ) -> Float[Array, "..."]:
         target = smooth(target, self.label_smoothing)
-        return _clipped(self._clip, probability, target)
+        return _cross_entropy(self.epsilon, probability, target)
 
     def derivative(self, probability: Array, target: Array) -> Array:
         """The derivative by the probability; 0 where it was clipped."""
         target = smooth(target, self.label_smoothing)
-        return _clipped_slope(self._clip, probability, target)
-
-    def _clip(self, p: Array) -> Array:
-        # An epsilon that the dtype cannot tell from 0, or 1 − ε from 1, would leave log 0.
-        finest = jnp.finfo(p.dtype)
-        low, below = max(self.epsilon, finest.tiny**0.5), max(self.epsilon, finest.epsneg)
-        clipped = jax.lax.stop_gradient(jnp.clip(p, float(low), 1 - float(below)))
-        return jnp.where(p == clipped, p, clipped)
+        return _clipped_slope(self.epsilon, probability, target)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _clipped(clip: Callable[[Array], Array], p: Array, y: Array) -> Array:
-    inside = clip(p)
+def _cross_entropy(epsilon: float, p: Array, y: Array) -> Array:
+    inside = clipped(p, epsilon, epsilon)
     return -(y * jnp.log(inside) + (1 - y) * jnp.log1p(-inside))
 
 
-def _clipped_slope(clip: Callable[[Array], Array], p: Array, y: Array) -> Array:
-    inside = clip(p)
+def _clipped_slope(epsilon: float, p: Array, y: Array) -> Array:
+    inside = clipped(p, epsilon, epsilon)
     return jnp.where(p == inside, (1 - y) / (1 - inside) - y / inside, 0)
 
 
-@_clipped.defjvp
-def _clipped_jvp(clip, primals, tangents):
+@_cross_entropy.defjvp
+def _cross_entropy_jvp(epsilon, primals, tangents):
     (p, y), (dp, dy) = primals, tangents
-    inside = clip(p)
+    inside = clipped(p, epsilon, epsilon)
     log_odds = jnp.log(inside) - jnp.log1p(-inside)
-    return _clipped(clip, p, y), _clipped_slope(clip, p, y) * dp - log_odds * dy
+    return _cross_entropy(epsilon, p, y), _clipped_slope(epsilon, p, y) * dp - log_odds * dy
 
 
 bce_from_probabilities = Loss(binary_cross_entropy_from_probabilities).documented(
