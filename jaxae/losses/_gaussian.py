@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import saturated
 from jaxae.losses._error import Event, closed_form, reads, takes
+from jaxae.losses._fusion import fenced
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._location_scale import LocationScaleError
 from jaxae.losses._loss import Loss
@@ -23,8 +24,8 @@ class GaussianError(LocationScaleError):
     e = ½((y − μ)/σ)² + log σ + ½ log 2π
 
     The prediction is the mean μ. The derivative is (μ − y)/σ². `Likelihood(GaussianError(0.1))` is
-    the likelihood of another scale. Where σ ≥ 0.4, no digits cancel; below that log σ + ½ log 2π is
-    negative, and the value is right to the rounding of the larger of its two terms.
+    the likelihood of another scale. Below σ = 0.4 the term log σ + ½ log 2π is negative and cancels
+    against the square: there the two are added in float64, so that the value is rounded once.
 
     Args:
         scale: σ > 0, the standard deviation, in the target's unit.
@@ -81,7 +82,8 @@ def heteroscedastic_gaussian_error(
     e = ½(y − μ)²e^(−s) + ½s + ½ log 2π,   μ, s = prediction[..., 0], prediction[..., 1]
 
     For a given mean it is least at e^s = (y − μ)². It has no lower bound: where a mean can meet its
-    target, s runs to −∞. The gradient is (−(y − μ)e^(−s), ½ − ½(y − μ)²e^(−s)).
+    target, s runs to −∞. The gradient is (−(y − μ)e^(−s), ½ − ½(y − μ)²e^(−s)). Value and gradient
+    are right to 8 ULP of the largest of their terms, which cancel where they differ in sign.
 
     Args:
         prediction: mean μ and log-variance s = log σ², along the last axis.
@@ -108,12 +110,13 @@ def heteroscedastic_gaussian_error(
 @jax.custom_jvp
 def _predicted_scale(prediction: Array, target: Array) -> Array:
     z, _, _ = _standardised(prediction, target)
-    return 0.5 * (z * z) + (0.5 * prediction[..., 1] + HALF_LOG_2PI)
+    return fenced(0.5 * (z * z) + (0.5 * prediction[..., 1] + HALF_LOG_2PI))
 
 
 @_predicted_scale.defjvp
 def _predicted_scale_jvp(primals, tangents):
-    slopes = _slopes(*primals)
+    prediction, target = primals
+    slopes = _slopes(fenced(prediction), target)
     dprediction, dtarget = tangents
     by_prediction = (slopes * dprediction).sum(-1)
     return _predicted_scale(*primals), by_prediction - slopes[..., 0] * dtarget

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import saturated
+from jaxae.losses._float64 import in_float64
 from jaxae.losses._hyperparameters import check_from_to
 
 SMALLEST, LARGEST = 2.0**-63, 2.0**63  # the squares and their inverses are float32 numbers
@@ -59,7 +60,12 @@ class LocationScaleError:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _negative_log_density(error: LocationScaleError, prediction: Array, target: Array) -> Array:
-    return error._energy((target - prediction) / error.scale) + error._log_normaliser()
+    def density(prediction: Array, target: Array) -> Array:
+        return error._energy((target - prediction) / error.scale) + error._log_normaliser()
+
+    # A negative normaliser cancels against the energy.
+    formula = in_float64(density) if error._log_normaliser() < 0 else density
+    return formula(prediction, target)
 
 
 @_negative_log_density.defjvp

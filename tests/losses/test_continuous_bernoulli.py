@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jaxae.losses import (
+    Loss,
     binary_cross_entropy,
     continuous_bernoulli,
     continuous_bernoulli_error,
@@ -28,26 +29,38 @@ def exact(logits):
         return tuple(map(float, (mpmath.log(half / (z / 2)), mean, 1 / z**2 - 1 / (2 * half) ** 2)))
 
 
-def grid(rng):
-    """Logits and targets, and beside them the log of the normaliser, the mean, the variance."""
-    edges = [0, 4, -4, np.nextafter(np.float32(4), 0), 1e-3, 1e-8, -1e-8]
+def grid(rng, targets=3):
+    """Logits, targets, many of them random; the log of the normaliser, the mean, the variance."""
+    edges = [0, 1, -1, np.nextafter(np.float32(1), 0), 1e-3, 1e-8, -1e-8]
     z = np.concatenate([rng.uniform(-100, 100, 300), rng.uniform(-8, 8, 700), edges])
     z = np.append(z, rng.normal(0, 1e-3, 100)).astype(np.float32)
-    y = np.append(TARGETS, rng.random(3)).astype(np.float32)
+    y = np.append(TARGETS, rng.random(targets)).astype(np.float32)
     known = np.stack(exact(z))
     z, y, *known = (np.broadcast_to(x, (y.size, z.size)).ravel() for x in (z, y[:, None], *known))
     return jnp.asarray(z), jnp.asarray(y), known
 
 
-def test_value_is_right_to_eight_ulp(rng, ulp):
-    """Of the larger of its two terms where they cancel, of the value itself elsewhere."""
-    z, y, (normaliser, _, _) = grid(rng)
-    linear = np.float64(z) * (0.5 - np.float64(y))
-    cancels = linear * normaliser < 0
-    larger = np.maximum(abs(linear), normaliser)
-    size = np.where(cancels, larger, abs(linear + normaliser))
-    got = jax.jit(continuous_bernoulli_error)(z, y)
-    assert ulp(got, linear + normaliser, size) <= 8
+def test_value_is_right_to_one_ulp_where_its_terms_cancel_too(rng, ulp):
+    """By itself, and added up by a loss, which XLA compiles otherwise."""
+    z, y, (normaliser, _, _) = grid(rng, targets=100)
+    expected = np.float64(z) * (0.5 - np.float64(y)) + normaliser
+    assert (expected < 0).any()
+    assert abs(expected[expected != 0]).min() < 1e-5
+    per_sample = Loss(continuous_bernoulli_error).per_sample
+    for got in (jax.jit(continuous_bernoulli_error)(z, y), per_sample(z[:, None], y[:, None])):
+        assert ulp(got, expected) <= 1
+
+
+def test_value_is_right_to_eight_ulp_about_the_target_nearest_its_root(rng, ulp):
+    """Where it is a few 1e-8 of its terms; below 2⁻³⁰ of them float64 runs out of digits."""
+    z = rng.uniform(-100, 100, 1000).astype(np.float32)
+    normaliser, _, _ = exact(z)
+    nearest = (0.5 + normaliser / z).astype(np.float32)
+    y = np.concatenate([np.nextafter(nearest, np.float32(x)) for x in (0, 1)] + [nearest])
+    linear, normaliser = np.tile(z, 3) * (0.5 - np.float64(y)), np.tile(normaliser, 3)
+    expected = linear + normaliser
+    got = jax.jit(continuous_bernoulli_error)(jnp.asarray(np.tile(z, 3)), jnp.asarray(y))
+    assert ulp(got, expected, np.maximum(abs(expected), 2.0**-30 * normaliser)) <= 8
 
 
 def test_derivative_is_right_to_eight_ulp_of_its_larger_term(rng, ulp):
@@ -66,7 +79,7 @@ def test_derivative_keeps_its_digits_at_large_logits():
 def test_the_second_derivative_is_the_variance(rng):
     z, y, (_, _, variance) = grid(rng)
     curvature = jax.jit(jax.vmap(jax.grad(jax.grad(continuous_bernoulli_error))))(z, y)
-    np.testing.assert_allclose(curvature, variance, rtol=2e-6)
+    np.testing.assert_allclose(curvature, variance, rtol=4e-6)
 
 
 def test_float64_has_float64s_digits(rng):
@@ -76,7 +89,7 @@ def test_float64_has_float64s_digits(rng):
         value, slope = jax.jit(jax.vmap(jax.value_and_grad(continuous_bernoulli_error)))(z, y)
     linear = np.float64(z) * (0.5 - np.float64(y))
     assert (
-        abs(np.asarray(value) - linear - normaliser) <= 1e-15 * (abs(linear) + normaliser)
+        abs(np.asarray(value) - linear - normaliser) <= 5e-15 * (abs(linear) + normaliser)
     ).all()
     np.testing.assert_allclose(slope, mean - np.float64(y), rtol=1e-13, atol=1e-15)
 
