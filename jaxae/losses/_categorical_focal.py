@@ -65,7 +65,7 @@ class _Odds(NamedTuple):
 
     def costs(self, gamma: float) -> Array:
         """How much it falls for each unit of log p: (1 − p)^γ (1 + γp (−log p)/(1 − p))."""
-        certain = self.rest == 0
+        certain = self.rest < jnp.finfo(self.rest.dtype).eps
         ratio = jnp.where(certain, 1, self.surprise / jnp.where(certain, 1, self.rest))
         return _power(self.rest, gamma) * (1 + gamma * (self.p * ratio))
 
