@@ -120,18 +120,26 @@ class CategoricalFocalError(_Focus):
         return _slope(self.gamma, logits, self._weights(target))
 
 
+@jax.custom_jvp
 def _softmax(z: Array) -> _Odds:
     """Of logits; the most likely class, whose p may round to 1, keeps the digits of 1 − p."""
-    last = z.ndim - 1
-    first = jax.lax.argmax(z, last, jnp.int32)[..., None]
-    top = jax.lax.broadcasted_iota(jnp.int32, z.shape, last) == first
-    below = jnp.where(top, 0, z - jnp.where(top, z, 0).sum(-1, keepdims=True))
-    weights = jnp.where(top, 0, jnp.exp(below))
-    others = weights.sum(-1, keepdims=True)
-    p = jnp.where(top, 1, weights) / (1 + others)
-    rest = jnp.where(top, others, 1 + (others - weights)) / (1 + others)
+    below = z - z.max(-1, keepdims=True)
+    weights, top = jnp.exp(below), below == 0
+    # Of several classes that are equally likely, all but one are among the others.
+    ties = top.sum(-1, keepdims=True, dtype=z.dtype) - 1
+    others = jnp.where(top, 0, weights).sum(-1, keepdims=True) + ties
+    total = 1 + others
+    rest = jnp.where(top, others, 1 + (others - weights)) / total
     # A class that is ruled out has −inf, which times 0 would be NaN.
-    return _Odds(p, rest, jnp.log1p(others) - jnp.maximum(below, jnp.finfo(z.dtype).min))
+    surprise = jnp.log1p(others) - jnp.maximum(below, jnp.finfo(z.dtype).min)
+    return _Odds(weights / total, rest, surprise)
+
+
+@_softmax.defjvp
+def _softmax_jvp(primals, tangents):
+    odds, (dz,) = _softmax(*primals), tangents
+    rise = dz - (odds.p * dz).sum(-1, keepdims=True)
+    return odds, _Odds(odds.p * rise, -odds.p * rise, -rise)
 
 
 def _slope(gamma: float, z: Array, weights: Array) -> Array:

@@ -36,8 +36,7 @@ class Shares(NamedTuple):
     @classmethod
     def of(cls, p: Array, epsilon: float) -> "Shares":
         """The shares of numbers p, of shape (..., K)."""
-        total = p.sum(-1, keepdims=True)
-        total = jnp.where(abs(total) < jnp.finfo(p.dtype).tiny, 1, total)
+        total = _total(p)[..., None]
         share = p / total
         inside = clipped(share, epsilon, epsilon)
         return cls(inside, share == inside, total)
@@ -52,6 +51,11 @@ class Shares(NamedTuple):
         others = costs.sum(-1, keepdims=True) - costs
         own = costs * ((1 - self.clipped) / self.clipped)
         return saturated((others - own) / self.total)
+
+
+def _total(p: Array) -> Array:
+    total = p.sum(-1)
+    return jnp.where(abs(total) < jnp.finfo(p.dtype).tiny, 1, total)
 
 
 @takes(Event(prediction=1, target=1))
@@ -166,7 +170,8 @@ def _one_hot(p: Array, classes: Array) -> Array:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _cross_entropy_from_classes(epsilon: float, p: Array, classes: Array) -> Array:
-    return -jnp.log((_one_hot(p, classes) * Shares.of(p, epsilon).clipped).sum(-1))
+    chosen = (_one_hot(p, classes) * p).sum(-1)
+    return -jnp.log(clipped(chosen / _total(p), epsilon, epsilon))
 
 
 @_cross_entropy_from_classes.defjvp
