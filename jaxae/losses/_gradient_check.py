@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from jaxae.losses._arguments import Arguments
 from jaxae.losses._base import BaseLoss
 from jaxae.losses._error import parameters_of
 from jaxae.losses._gradient import analytic_gradient
-from jaxae.losses._hyperparameters import check_whole
+from jaxae.losses._hyperparameters import check_choice, check_whole
 from jaxae.losses._loss import Loss
 
 # The truncation, h²/6 of the third derivative, is then far below float32's resolution, and so is
@@ -27,8 +28,8 @@ class Difference:
 
     Args:
         absolute: the largest difference.
-        ulp: the largest difference in units in the last place: spacings of the predictions' dtype
-            at the larger of both numbers.
+        ulp: the largest difference in units in the last place: spacings of the argument's dtype at
+            the larger of both numbers.
     """
 
     absolute: float
@@ -49,9 +50,9 @@ class GradientReport:
     """What `check_gradient` found; printed, a small table.
 
     Args:
-        name: of the loss; what it prints as, if it has none.
-        shape: of the predictions.
-        dtype: of the predictions.
+        name: of the loss, or what it prints as, and the argument, where that is not the first.
+        shape: of the argument.
+        dtype: of the argument.
         closed_form: the closed form against `jax.grad`; None where no closed form is known.
         central_differences: `jax.grad` against central differences in float64.
         points: at how many numbers central differences were taken.
@@ -81,6 +82,7 @@ def check_gradient(
     *arrays: ArrayLike,
     where: ArrayLike | None = None,
     weights: ArrayLike | None = None,
+    argument: int = 0,
     points: int = 1000,
 ) -> GradientReport:
     """Compare `jax.grad` of a loss with its closed form and with central differences.
@@ -93,15 +95,19 @@ def check_gradient(
         *arrays: what the loss takes, e.g. predictions and targets, each of shape (N, ...).
         where: bool, over a prefix of the targets' axes.
         weights: non-negative, over a prefix of the targets' axes.
-        points: at how many numbers of the predictions, evenly spaced, central differences are
-            taken: each costs two evaluations of the loss.
+        argument: by which of the arrays: 0, the first, by the predictions; 1 by the targets. Closed
+            forms are known by the first one only.
+        points: at how many numbers of that array, evenly spaced, central differences are taken:
+            each costs two evaluations of the loss.
 
     Returns:
         A GradientReport: the largest differences, absolute and in units in the last place.
 
     Raises:
-        TypeError: something else than a loss, such as an error or a plain function.
-        ValueError: no predictions to compare gradients at, or no points.
+        TypeError: something else than a loss, such as an error or a plain function, or an argument
+            that is not floating.
+        ValueError: an argument that the loss does not take, nothing to compare gradients at, or no
+            points.
         TypeError, ValueError: what the loss raises.
 
     Example:
@@ -119,61 +125,75 @@ def check_gradient(
     """
     if not isinstance(loss, BaseLoss):
         raise TypeError(f"got {loss!r}, expected a loss; of a plain error make one: Loss(error)")
-    arguments = loss.checked(arrays, where, weights)
-    predictions = arguments.arrays[0]
-    if predictions.size == 0:
-        name = parameters_of(loss.error)[0]
-        raise ValueError(
-            f"{name} has shape {predictions.shape}: there is nothing to compare, expected one "
-            "sample or more"
-        )
     check_whole("points", points, 1)
-    gradient = _gradient(loss, arguments)
+    arguments = loss.checked(arrays, where, weights)
+    moved = _moved(loss, arguments, argument)
+    gradient = _gradient(loss, argument, arguments)
     closed = None
-    if isinstance(loss, Loss) and hasattr(loss.error, "derivative"):
+    if argument == 0 and isinstance(loss, Loss) and hasattr(loss.error, "derivative"):
         written = analytic_gradient(loss)(*arguments.arrays, where=where, weights=weights)
-        closed = Difference.between(written, gradient, predictions.dtype)
-    index = np.unique(
-        np.linspace(0, predictions.size - 1, min(points, predictions.size)).astype(int)
-    )
+        closed = Difference.between(written, gradient, moved.dtype)
+    index = np.unique(np.linspace(0, moved.size - 1, min(points, moved.size)).astype(int))
     with jax.enable_x64(True):
-        numeric = np.asarray(_central_differences(loss, arguments, jnp.asarray(index)))
+        numeric = np.asarray(_central_differences(loss, argument, arguments, jnp.asarray(index)))
     return GradientReport(
-        loss.name or repr(loss),
-        predictions.shape,
-        str(predictions.dtype),
+        _name(loss, argument),
+        moved.shape,
+        str(moved.dtype),
         closed,
-        Difference.between(np.asarray(gradient).ravel()[index], numeric, predictions.dtype),
+        Difference.between(np.asarray(gradient).ravel()[index], numeric, moved.dtype),
         len(index),
     )
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _gradient(loss: BaseLoss, arguments: Arguments) -> Array:
-    return jax.grad(functools.partial(_value, loss, arguments))(arguments.arrays[0])
+def _name(loss: BaseLoss, argument: int) -> str:
+    by = f" by {parameters_of(loss.error)[argument]}" if argument else ""
+    return (loss.name or repr(loss)) + by
 
 
-@functools.partial(jax.jit, static_argnums=0)
+def _moved(loss: BaseLoss, arguments: Arguments, argument: Any) -> Array:
+    """The array that a gradient is taken by; raises where there is none."""
+    names = parameters_of(loss.error)
+    check_choice("argument", argument, range(len(names)))
+    name, x = names[argument], arguments.arrays[argument]
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(
+            f"{name} has dtype {x.dtype}, expected a floating dtype for a gradient by it"
+        )
+    if x.size == 0:
+        raise ValueError(
+            f"{name} has shape {x.shape}: there is nothing to compare, expected one sample or more"
+        )
+    return x
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _gradient(loss: BaseLoss, argument: int, arguments: Arguments) -> Array:
+    value = functools.partial(_value, loss, argument, arguments)
+    return jax.grad(value)(arguments.arrays[argument])
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def _central_differences(
-    loss: BaseLoss, arguments: Arguments, index: Array
+    loss: BaseLoss, argument: int, arguments: Arguments, index: Array
 ) -> Float[Array, " points"]:
-    first, *others = (_widened(x) for x in arguments.arrays)
-    wide = arguments._replace(arrays=(first, *others))
+    wide = arguments._replace(arrays=tuple(_widened(x) for x in arguments.arrays))
+    moved = wide.arrays[argument]
+    flat = moved.ravel()
 
     def difference(i: Array) -> Array:
-        flat = first.ravel()
         step = jnp.maximum(STEP, 1e-9 * abs(flat[i]))
         up, down = (flat.at[i].add(h) for h in (step, -step))
-        rise, fall = (_value(loss, wide, x.reshape(first.shape)) for x in (up, down))
+        rise, fall = (_value(loss, argument, wide, x.reshape(moved.shape)) for x in (up, down))
         return (rise - fall) / (up[i] - down[i])
 
     return jax.lax.map(difference, index)
 
 
-def _value(loss: BaseLoss, arguments: Arguments, first: Array) -> Array:
-    """The loss as a function of its first array."""
-    others = arguments.arrays[1:]
-    return loss(first, *others, where=arguments.where, weights=arguments.weights)
+def _value(loss: BaseLoss, argument: int, arguments: Arguments, moved: Array) -> Array:
+    """The loss as a function of one of its arrays."""
+    before, after = arguments.arrays[:argument], arguments.arrays[argument + 1 :]
+    return loss(*before, moved, *after, where=arguments.where, weights=arguments.weights)
 
 
 def _widened(x: Array) -> Array:

@@ -33,10 +33,10 @@ def check_whole(name: str, value: Any, least: int) -> None:
     _check(name, value, whole, f"a whole number of at least {least}")
 
 
-def check_choice(name: str, value: Any, options: Sequence[str]) -> None:
-    """Raise unless a hyperparameter is one of the words that it may be."""
+def check_choice(name: str, value: Any, options: Sequence[Any]) -> None:
+    """Raise unless a hyperparameter is one of those, words or numbers, that it may be."""
     if value not in options:
-        raise ValueError(f"{name} is {value!r}, expected one of {', '.join(options)}")
+        raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(str, options))}")
 
 
 def as_tuple(name: str, values: Any) -> tuple:

@@ -18,6 +18,7 @@ from jaxae.losses import (
     check_gradient,
     closed_form,
     forward,
+    gaussian_kl_between,
     mse,
     squared_error,
     sse,
@@ -193,6 +194,40 @@ def test_a_report_of_nothing_is_refused(rng):
         check_gradient(bce, A, Y)
     with pytest.raises(ValueError, match="points is 0, expected a whole number of at least 1"):
         check_gradient(mse, *batch(rng), points=0)
+
+
+def test_a_report_is_by_any_argument_that_is_floating(rng):
+    A, Y = batch(rng)
+    report = check_gradient(bce, A, Y, argument=1)
+    assert report.closed_form is None
+    assert report.central_differences.absolute < 1e-7
+    assert str(report).startswith("jax.grad of bce by target, 4×3×2 float32")
+    prior = check_gradient(gaussian_kl_between, A, Y, 2 * A, -Y, argument=3, points=5)
+    assert prior.name == "gaussian_kl_between by other_log_variance"
+    assert prior.central_differences.absolute < 1e-6
+
+
+def test_a_wrong_derivative_by_the_target_is_found(rng):
+    @jax.custom_jvp
+    def wrong(prediction, target):
+        return (prediction - target) ** 2
+
+    @wrong.defjvp
+    def _(primals, tangents):
+        return wrong(*primals), 2 * (primals[0] - primals[1]) * (tangents[0] + tangents[1])
+
+    loss = Loss(lambda prediction, target: wrong(prediction, target))
+    assert check_gradient(loss, *batch(rng)).central_differences.absolute < 1e-7
+    assert check_gradient(loss, *batch(rng), argument=1).central_differences.absolute > 0.01
+
+
+def test_a_report_by_what_has_no_gradient_is_refused(rng):
+    A, Y = batch(rng)
+    for argument in (2, -1, "target"):
+        with pytest.raises(ValueError, match=f"argument is {argument!r}, expected one of 0, 1"):
+            check(mse, A, Y, argument=argument)
+    with pytest.raises(TypeError, match="target has dtype int32, expected a floating dtype for a"):
+        check_gradient(mse, A, Y.astype(np.int32), argument=1)
 
 
 def test_a_printed_report_is_a_small_table(rng):
