@@ -3,7 +3,8 @@
 KERAS_EPSILON = 1e-7
 """Keras clips a probability to [ε, 1 − ε] before its logarithm, and its gradient is 0 outside.
 
-It is `ClippedBinaryCrossEntropy(KERAS_EPSILON)` of `jaxae.losses`; keras/src/backend/config.py.
+`ClippedBinaryCrossEntropy(KERAS_EPSILON)` of `jaxae.losses` does, and so do the other errors whose
+name begins with Clipped. A divergence has 1, not 1 − ε. keras/src/backend/config.py.
 """
 
 TORCH_LOG_CLAMP = -100.0

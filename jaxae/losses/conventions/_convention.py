@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, Literal, get_args
@@ -14,9 +15,9 @@ from jaxtyping import Array
 from jaxae.losses._arguments import Arguments
 from jaxae.losses._coverage import Count, Coverage
 from jaxae.losses._error import ELEMENT
-from jaxae.losses._hyperparameters import check_choice, check_positive
+from jaxae.losses._hyperparameters import as_tuple, check_choice, check_positive
 from jaxae.losses._loss import Loss, Unit
-from jaxae.losses.conventions._scaled import Error, scaled
+from jaxae.losses.conventions._scaled import Error, check_error, scaled
 
 NotReduced = Literal["none"]
 
@@ -71,7 +72,11 @@ class Convention:
 
         Returns:
             A Loss; where the unit is "none", the error itself, times the factor.
+
+        Raises:
+            TypeError: an error that is no function.
         """
+        check_error(error)
         error = scaled(error, self.factor)
         return error if self.unit == "none" else Loss(error, self.unit, self.count)
 
@@ -96,16 +101,19 @@ class Convention:
             A rational number. Weights enter as the float32 numbers that a loss reads.
 
         Raises:
-            TypeError: a mask that is not boolean, as a loss raises it.
-            ValueError: the library does not reduce, a mask or weights of a shape that is not a
-                prefix, or nothing counts.
+            TypeError: a shape that is no sequence; a mask that is not boolean, as a loss raises it;
+                an error that is no function.
+            ValueError: the library does not reduce; a shape of anything but whole numbers above 0;
+                a mask or weights of a shape that is not a prefix; nothing counts.
         """
         if self.unit == "none":
             raise ValueError(
                 f"{self.name} does not reduce: it has one number for each element and divides by "
                 "nothing; compare a convention that reduces, e.g. TORCH_MEAN"
             )
-        shape = tuple(shape)
+        if error is not None:
+            check_error(error)
+        shape = _checked(shape)
         denominator = self._denominator(shape, _coverage(shape, where, weights), error)
         if denominator == 0:
             raise ValueError(f"nothing counts in {self.name}: everything is masked or weighs 0")
@@ -149,9 +157,9 @@ def constant(
         An exact rational number; `float` makes a number of it.
 
     Raises:
-        TypeError: a mask that is not boolean.
-        ValueError: a convention that does not reduce, a mask or weights of a shape that is not a
-            prefix, or nothing that counts.
+        TypeError: what is no Convention, a shape that is no sequence, a mask that is not boolean.
+        ValueError: a convention that does not reduce, a shape of anything but whole numbers above
+            0, a mask or weights of a shape that is not a prefix, or nothing that counts.
 
     Example:
         >>> from jaxae.losses.conventions import PYTHAE_VAE, TORCH_MEAN
@@ -164,6 +172,8 @@ def constant(
         >>> constant(TORCH_SUM, KERAS_3_SUM, (6, 4), error=categorical_cross_entropy_from_classes)
         Fraction(1, 1)
     """
+    check_convention("a", a)
+    check_convention("b", b)
     wanted, at_hand = (c.multiplier(shape, where, weights, error=error) for c in (b, a))
     return wanted / at_hand
 
@@ -174,6 +184,22 @@ def exact_sum(x: Array) -> Fraction:
         return Fraction(int(jnp.count_nonzero(x)))
     others = x[(x != 0) & (x != 1)]
     return int(jnp.count_nonzero(x == 1)) + Fraction(math.fsum(others.tolist()))
+
+
+def check_convention(name: str, value: Any) -> None:
+    """Raise unless an argument is a convention, and not its name."""
+    if not isinstance(value, Convention):
+        raise TypeError(f"{name} is {value!r}, expected a Convention, e.g. conventions.KERAS_3")
+
+
+def _checked(shape: Any) -> tuple[int, ...]:
+    lengths = as_tuple("shape", shape)
+    if not all(isinstance(n, numbers.Integral) and int(n) > 0 for n in lengths):
+        raise ValueError(
+            f"shape is {shape}, expected whole numbers above 0, (N, ...): the shape of a whole "
+            "batch's errors"
+        )
+    return tuple(int(n) for n in lengths)
 
 
 def _coverage(

@@ -1,12 +1,13 @@
 """Hyperparameters that train to the same parameters when the loss is multiplied by a constant."""
 
+import dataclasses
 from fractions import Fraction
-from typing import NamedTuple
 
-from jaxae.losses._hyperparameters import check_positive
+from jaxae.losses._hyperparameters import check_not_negative, check_positive
 
 
-class SGD(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class SGD:
     """Hyperparameters of stochastic gradient descent, with or without momentum.
 
     With the loss k times as large, and so its gradient, the same parameters come after every step
@@ -18,6 +19,9 @@ class SGD(NamedTuple):
         weight_decay: λ of coupled weight decay: λθ is added to the gradient, after clipping.
         clip_norm: the global norm that gradients are clipped to; None if they are not.
 
+    Raises:
+        ValueError: a hyperparameter that is negative or infinite, or a clip norm of 0.
+
     Example:
         >>> from jaxae.losses.conventions import PYTHAE_VAE, TORCH_MEAN, constant
         >>> per_image = constant(TORCH_MEAN, PYTHAE_VAE, (100, 784))
@@ -28,6 +32,9 @@ class SGD(NamedTuple):
     learning_rate: float
     weight_decay: float = 0.0
     clip_norm: float | None = None
+
+    def __post_init__(self):
+        _check(self)
 
     def convert(self, constant: float | int | Fraction) -> "SGD":
         """The hyperparameters for the loss that is `constant` times as large.
@@ -41,7 +48,8 @@ class SGD(NamedTuple):
         )
 
 
-class Adam(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Adam:
     """Hyperparameters of Adam and AdamW.
 
     Adam divides the gradient by its own size, so the learning rate stays. What is compared with the
@@ -54,6 +62,9 @@ class Adam(NamedTuple):
         weight_decay: λ of decoupled weight decay: ηλθ is subtracted from the parameters.
         l2: λ of a coupled penalty: λθ is added to the gradient, after clipping.
         clip_norm: the global norm that gradients are clipped to; None if they are not.
+
+    Raises:
+        ValueError: a hyperparameter that is negative or infinite, or a clip norm of 0.
 
     Example:
         >>> Adam(1e-3, epsilon=1e-8, weight_decay=0.01, l2=1e-4).convert(392)
@@ -72,6 +83,9 @@ class Adam(NamedTuple):
     l2: float = 0.0
     clip_norm: float | None = None
 
+    def __post_init__(self):
+        _check(self)
+
     def convert(self, constant: float | int | Fraction) -> "Adam":
         """The hyperparameters for the loss that is `constant` times as large.
 
@@ -79,11 +93,21 @@ class Adam(NamedTuple):
             ValueError: a constant that is not positive.
         """
         k = _positive(constant)
-        return self._replace(
+        return dataclasses.replace(
+            self,
             epsilon=float(self.epsilon * k),
             l2=float(self.l2 * k),
             clip_norm=_times(self.clip_norm, k),
         )
+
+
+def _check(hyperparameters: SGD | Adam) -> None:
+    for field in dataclasses.fields(hyperparameters):
+        value = getattr(hyperparameters, field.name)
+        if field.name != "clip_norm":
+            check_not_negative(field.name, value)
+        elif value is not None:
+            check_positive(field.name, value)
 
 
 def _positive(constant: float | int | Fraction) -> float:

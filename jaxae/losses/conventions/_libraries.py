@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxae.losses._mean import Statistic
-from jaxae.losses.conventions._convention import Convention
+from jaxae.losses.conventions._convention import Convention, check_convention
 from jaxae.losses.conventions._keras_2_2 import KERAS_2_2
 from jaxae.losses.conventions._keras_3_sum import KERAS_3_SUM
 
@@ -157,11 +157,22 @@ CONVENTIONS: Mapping[str, Convention] = {
 }
 
 
-def table(conventions: Iterable[Convention] = tuple(CONVENTIONS.values())) -> str:
+# What is no reduction of one error, but belongs to the table.
+_SEVERAL_OUTPUTS = (
+    *("SeveralOutputs", "-", "-", "-"),
+    "Σ loss_weight·loss over the outputs, each loss reduced in a way of its own",
+    "keras 3.15.1, keras/src/trainers/compile_utils.py, CompileLoss",
+)
+
+
+def table(conventions: Iterable[Convention] | None = None) -> str:
     """The conventions as text, one line each: name, factor, unit, count, formula and source.
 
     Args:
-        conventions: the rows; all that are named unless given.
+        conventions: the rows; unless given, all that are named, and the loss of several outputs.
+
+    Raises:
+        TypeError: a row that is no Convention.
 
     Example:
         >>> print(table([KERAS_3, TORCH_SUM]))
@@ -170,8 +181,11 @@ def table(conventions: Iterable[Convention] = tuple(CONVENTIONS.values())) -> st
         TORCH_SUM  1       total    weight  Σwℓ                              torch 2.13.0, ...
     """
     rows = [("name", "factor", "unit", "count", "value", "read from")]
-    for c in conventions:
+    for c in CONVENTIONS.values() if conventions is None else conventions:
+        check_convention("a row", c)
         rows.append((c.name, f"{c.factor:g}", c.unit, c.count, c.meaning, c.source))
+    if conventions is None:
+        rows.append(_SEVERAL_OUTPUTS)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
     return "\n".join(lines)
@@ -187,7 +201,10 @@ def mean_of_means(batches: Iterable[Statistic]) -> Float[Array, ""]:
         batches: each batch's statistic, e.g. `mse.merged(A, Y)`.
 
     Returns:
-        A scalar; NaN of no batches.
+        A scalar.
+
+    Raises:
+        ValueError: no batches.
 
     Example:
         >>> import jax.numpy as jnp
@@ -198,4 +215,6 @@ def mean_of_means(batches: Iterable[Statistic]) -> Float[Array, ""]:
         (2.5, 2.0)
     """
     values = [batch.value for batch in batches]
+    if not values:
+        raise ValueError("got no batches, expected the statistic of one or more")
     return jnp.mean(jnp.stack(values))

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 from jaxtyping import Array
 
@@ -10,6 +11,12 @@ from jaxae.losses._error import Event, Link, event_of, link_of, name_of, paramet
 from jaxae.losses._hyperparameters import check_positive
 
 Error = Callable[..., Array]
+
+
+def check_error(error: Any) -> None:
+    """Raise unless an error is a function."""
+    if not callable(error):
+        raise TypeError(f"the error is {error!r}, expected a function of arrays")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -23,6 +30,7 @@ class Wrapped:
     error: Error
 
     def __post_init__(self):
+        check_error(self.error)
         # What a loss reads the arrays' names from; without annotations it can be pickled.
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         names = [inspect.Parameter(name, kind) for name in parameters_of(self.error)]

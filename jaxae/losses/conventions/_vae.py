@@ -9,8 +9,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxae.losses._hyperparameters import check_not_negative, check_positive, check_whole
-from jaxae.losses.conventions._convention import Convention
+from jaxae.losses.conventions._convention import Convention, check_convention
 from jaxae.losses.conventions._libraries import (
+    DIFFUSERS_AUTOENCODER_KL,
     FLAX_LINEN_VAE,
     FLAX_NNX_VAE,
     KERAS_VAE,
@@ -55,6 +56,7 @@ def effective_beta(
         β; above 1 the KL weighs more than in the ELBO.
 
     Raises:
+        TypeError: a reduction that is no Convention.
         ValueError: no features, latents or samples; no `samples` given where β depends on them; a
             negative coefficient; a convention that does not reduce.
 
@@ -67,6 +69,8 @@ def effective_beta(
     References:
         Higgins et al., beta-VAE, ICLR 2017, eq. 4, https://openreview.net/forum?id=Sy2fzU9gl
     """
+    check_convention("reconstruction", reconstruction)
+    check_convention("kl", kl)
     check_whole("features", features, 1)
     check_whole("latents", latents, 1)
     check_not_negative("coefficient", coefficient)
@@ -101,6 +105,7 @@ class VAEConvention:
             it is not clamped.
 
     Raises:
+        TypeError: a reduction that is no Convention.
         ValueError: a coefficient or capacity that is negative, or nats_per_error that are not
             positive.
 
@@ -126,6 +131,8 @@ class VAEConvention:
     capacity: float | None = None
 
     def __post_init__(self):
+        check_convention("reconstruction", self.reconstruction)
+        check_convention("kl", self.kl)
         check_not_negative("coefficient", self.coefficient)
         check_positive("nats_per_error", self.nats_per_error)
         if self.capacity is not None:
@@ -186,6 +193,14 @@ VAES: Mapping[str, VAEConvention] = {
             "FLAX_NNX_VAE", FLAX_NNX_VAE, FLAX_NNX_VAE, 0.1, meaning="mean BCE + 0.1 mean KL"
         ),
         VAEConvention(
+            "DIFFUSERS_AUTOENCODER_KL",
+            DIFFUSERS_AUTOENCODER_KL,
+            DIFFUSERS_AUTOENCODER_KL,
+            1e-6,
+            nats_per_error=0.5,
+            meaning="SSE + 1e-6 KL per image; ½ LPIPS, added to every number, has no gradient",
+        ),
+        VAEConvention(
             "PYTHAE_VAE", PYTHAE_VAE, PYTHAE_AE, nats_per_error=0.5, meaning="½SSE + KL per sample"
         ),
         VAEConvention("SCVI", SCVI, SCVI, meaning="NLL + KL per cell, after 400 warm-up epochs"),
@@ -216,6 +231,10 @@ def clamped_at_capacity(kl: ArrayLike, capacity: float = 0.0) -> Float[Array, ""
     Returns:
         The clamped KL, whose gradient is the KL's below the capacity, and 0 from it on.
 
+    Raises:
+        TypeError: a KL that is not floating.
+        ValueError: a capacity that is negative.
+
     Example:
         >>> import jax
         >>> float(clamped_at_capacity(3.0)), float(jax.grad(clamped_at_capacity)(3.0))
@@ -228,6 +247,9 @@ def clamped_at_capacity(kl: ArrayLike, capacity: float = 0.0) -> Float[Array, ""
         Burgess et al., Understanding disentangling in beta-VAE, 2018, eq. 8,
         https://arxiv.org/abs/1804.03599
     """
+    check_not_negative("capacity", capacity)
     kl = jnp.asarray(kl)
+    if not jnp.issubdtype(kl.dtype, jnp.floating):
+        raise TypeError(f"kl has dtype {kl.dtype}, expected a floating dtype")
     # Not jnp.minimum, whose derivative where both are equal is ½.
     return jnp.where(kl < capacity, kl, jnp.asarray(capacity, kl.dtype))

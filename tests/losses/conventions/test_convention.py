@@ -1,5 +1,6 @@
 import copy
 import functools
+import inspect
 import itertools
 import pickle
 from fractions import Fraction
@@ -133,7 +134,11 @@ def test_every_system_has_a_row_with_formula_and_source():
         row = next(line for line in text.splitlines() if line.startswith(f"{name} "))
         assert convention.meaning in row
         assert convention.source in row
-    assert len(text.splitlines()) == len(CONVENTIONS) + 1
+    *_, last = text.splitlines()
+    assert last.startswith("SeveralOutputs")
+    assert "Σ loss_weight·loss" in last
+    assert len(text.splitlines()) == len(CONVENTIONS) + 2
+    assert len(table([KERAS_3]).splitlines()) == 2
 
 
 @every_reduced
@@ -178,6 +183,17 @@ def test_everything_masked_is_zero_with_zero_gradient(convention, rng):
     value, gradient = jax.value_and_grad(convention(squared_error))(A * np.nan, Y, where=where)
     assert value == 0
     assert (gradient == 0).all()
+
+
+def test_what_is_no_error_or_no_convention_is_named():
+    """The name of one, mostly; the tests' type checker refuses it earlier."""
+    for convention in (OPTAX, OPTAX_L2, TORCH_SUM):
+        with pytest.raises(TypeError, match="the error is 'mse', expected a function of arrays"):
+            inspect.unwrap(type(convention).__call__)(convention, "mse")
+    with pytest.raises(TypeError, match="a is 'KERAS_3', expected a Convention"):
+        inspect.unwrap(constant)("KERAS_3", KERAS_3, (2, 3))
+    with pytest.raises(TypeError, match="a row is 'KERAS_3', expected a Convention"):
+        inspect.unwrap(table)(["KERAS_3"])
 
 
 def test_a_mistake_is_named():
@@ -230,6 +246,18 @@ class TestConstant:
     def test_of_a_library_that_does_not_reduce_there_is_none(self):
         with pytest.raises(ValueError, match=r"OPTAX does not reduce: .* e\.g\. TORCH_MEAN"):
             constant(OPTAX, TORCH_MEAN, (4, 3))
+
+    @pytest.mark.parametrize(
+        "shape", [(-2, 3), (0, 784), (2.5, 3), (), 5, 5.0, "ab", (2, None), np.zeros((2, 2))]
+    )
+    def test_a_shape_without_meaning_is_named(self, shape):
+        # The tests' type checker refuses most of them earlier.
+        with pytest.raises((TypeError, ValueError), match=r"^shape is [\s\S]*, expected"):
+            inspect.unwrap(Convention.multiplier)(KERAS_3, shape)
+
+    def test_a_shape_may_be_an_array_or_a_list(self):
+        for shape in ([2, 3], np.array([2, 3])):
+            assert inspect.unwrap(Convention.multiplier)(KERAS_3, shape) == Fraction(1, 6)
 
     def test_where_nothing_counts_there_is_none(self):
         with pytest.raises(ValueError, match="nothing counts in KERAS_3"):
@@ -334,4 +362,6 @@ def test_a_mean_of_means_depends_on_the_cut_and_the_sum_of_statistics_does_not(r
         assert mean_of_means(parts) == pytest.approx(np.mean(means), rel=1e-6)
         whole = functools.reduce(lambda a, b: a + b, parts).value
         assert whole == pytest.approx(float(mse(A, Y)), rel=1e-6)
+    with pytest.raises(ValueError, match="got no batches"):
+        mean_of_means([])
     assert mean_of_means(epochs[0]) != pytest.approx(float(mean_of_means(epochs[1])), rel=1e-3)

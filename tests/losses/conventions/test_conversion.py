@@ -1,5 +1,7 @@
 """Training with optax in float64 under two conventions, hyperparameters converted or not."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -86,3 +88,18 @@ def test_a_constant_that_is_not_positive_is_refused(hyperparameters):
     for k in (0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match=f"constant is {k}, expected a finite number"):
             hyperparameters.convert(k)
+
+
+@pytest.mark.parametrize("hyperparameters", [SGD(0.1), Adam(0.1)])
+def test_hyperparameters_without_meaning_are_named(hyperparameters):
+    for field in dataclasses.fields(hyperparameters):
+        expected = "a finite number" if field.name != "clip_norm" else "a finite number above 0"
+        for wrong in (-1.0, float("nan"), float("inf")):
+            with pytest.raises(ValueError, match=f"{field.name} is {wrong}, expected {expected}"):
+                dataclasses.replace(hyperparameters, **{field.name: wrong})
+    with pytest.raises(ValueError, match=r"clip_norm is 0\.0"):
+        dataclasses.replace(hyperparameters, clip_norm=0.0)
+    built = dataclasses.replace(hyperparameters)
+    object.__setattr__(built, "learning_rate", "0.1")  # the tests' type checker refuses it earlier
+    with pytest.raises(TypeError, match=r"learning_rate is '0\.1', expected a Python number"):
+        built.__post_init__()

@@ -27,6 +27,7 @@ from jaxae.losses.conventions import (
         ("FLAX_LINEN_VAE", 784, 20, 1),
         ("FLAX_NNX_VAE", 784, 32, 2.45),
         ("PYTHAE_VAE", 784, 16, 1),
+        ("DIFFUSERS_AUTOENCODER_KL", 3 * 256 * 256, 4 * 32 * 32, 0.5e-6),
         ("SCVI", 2000, 10, 1),
         ("DEEPOBS_VAE", 784, 8, 0.5),
         ("PYOD_VAE", 30, 2, 0),
@@ -69,6 +70,25 @@ def test_numbers_that_make_no_beta_are_named(wrong, message):
     if next(iter(wrong)) in ("coefficient", "nats_per_error"):
         with pytest.raises(ValueError, match=message):
             VAEConvention("mine", TORCH_MEAN, TORCH_MEAN, **wrong)
+
+
+def test_the_name_of_a_convention_is_none():
+    terms = {"features": 3, "latents": 2}
+    for name in ("reconstruction", "kl"):
+        reductions = {"reconstruction": TORCH_MEAN, "kl": TORCH_MEAN, name: "TORCH_MEAN"}
+        with pytest.raises(TypeError, match=f"{name} is 'TORCH_MEAN', expected a Convention"):
+            inspect.unwrap(effective_beta)(**reductions, **terms)
+        vae = dataclasses.replace(VAES["KERAS_VAE"])
+        object.__setattr__(vae, name, "TORCH_MEAN")  # the tests' type checker refuses it earlier
+        with pytest.raises(TypeError, match=f"{name} is 'TORCH_MEAN', expected a Convention"):
+            vae.__post_init__()
+
+
+def test_what_cannot_be_clamped_is_refused():
+    with pytest.raises(ValueError, match=r"capacity is -1\.0, expected a finite number, 0 or more"):
+        clamped_at_capacity(3.0, -1.0)
+    with pytest.raises(TypeError, match="kl has dtype int32, expected a floating dtype"):
+        clamped_at_capacity(3)
 
 
 def test_a_capacity_or_a_kl_that_is_negative_is_refused():
