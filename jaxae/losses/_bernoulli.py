@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._error import closed_form, from_logits
+from jaxae.losses._fusion import fenced
 from jaxae.losses._hyperparameters import check_from_to, check_positive
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
@@ -129,7 +130,8 @@ def _weighted_jvp(primals, tangents):
     z, *parts = primals
     dz, *dparts = tangents
     # The error is linear in the weights of its two parts.
-    return _weighted_parts(*primals), _weighted_slope(z, *parts) * dz + _weighted_parts(z, *dparts)
+    slope = _weighted_slope(fenced(z), *parts)
+    return fenced(_weighted_parts(z, *parts)), slope * dz + _weighted_parts(z, *dparts)
 
 
 def _draw(logits: Array, *, key: PRNGKeyArray) -> Array:

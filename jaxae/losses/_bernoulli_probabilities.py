@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from jaxae.losses._clip import clipped
 from jaxae.losses._error import closed_form
+from jaxae.losses._fusion import fenced
 from jaxae.losses._hyperparameters import check_between, check_from_to
 from jaxae.losses._loss import Loss
 from jaxae.losses._smoothing import smooth
@@ -126,7 +127,8 @@ def _cross_entropy_jvp(epsilon, primals, tangents):
     (p, y), (dp, dy) = primals, tangents
     inside = clipped(p, epsilon, epsilon)
     log_odds = jnp.log(inside) - jnp.log1p(-inside)
-    return _cross_entropy(epsilon, p, y), _clipped_slope(epsilon, p, y) * dp - log_odds * dy
+    value = fenced(_cross_entropy(epsilon, p, y))
+    return value, _clipped_slope(epsilon, fenced(p), y) * dp - log_odds * dy
 
 
 bce_from_probabilities = Loss(binary_cross_entropy_from_probabilities).documented(

@@ -1,10 +1,13 @@
 """Probabilities kept away from where their logarithm is infinite."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
 def clipped(p: Array, low: float, margin: float) -> Array:
     """min(max(p, low), 1 − margin), whose derivative is 0 where something was clipped, else 1.
 
@@ -24,6 +27,11 @@ def clipped(p: Array, low: float, margin: float) -> Array:
     finest = jnp.finfo(p.dtype)
     low = max(low, float(finest.tiny) ** 0.5)
     margin = margin and max(margin, float(finest.epsneg))
-    inside = jax.lax.stop_gradient(jnp.clip(p, low, 1 - margin))
-    # Not jnp.clip alone, whose derivative at a limit is ½.
-    return jnp.where(p == inside, p, inside)
+    # As two maxima, XLA on CPU adds up what it is part of as it goes; a clip, it writes first.
+    return -jnp.maximum(-jnp.maximum(p, low), margin - 1)
+
+
+@clipped.defjvp
+def _clipped_jvp(low, margin, primals, tangents):
+    inside = clipped(*primals, low, margin)
+    return inside, jnp.where(primals[0] == inside, tangents[0], 0)

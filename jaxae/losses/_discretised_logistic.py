@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import finite_exp, saturated, softplus
 from jaxae.losses._error import Event
+from jaxae.losses._fusion import interleaved, unshared
 from jaxae.losses._hyperparameters import check_whole
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
@@ -59,7 +60,7 @@ class DiscretisedLogisticError:
     def __call__(
         self, prediction: Float[Array, "... 2"], target: Float[Array, "..."]
     ) -> Float[Array, "..."]:
-        return _error(self.levels, prediction, target)
+        return unshared(functools.partial(_error, self.levels))(prediction, target)
 
     def derivative(
         self, prediction: Float[Array, "... 2"], target: Float[Array, "..."]
@@ -124,7 +125,7 @@ def _slopes(levels: int, prediction: Array, target: Array) -> Array:
     by_mean = saturated(slope * bin_.root * bin_.root * (levels - 1))
     spread = width * jnp.exp(-width) / -jnp.expm1(-width) - near * sigmoid(near)
     by_scale = far * sigmoid(-far) + jnp.where(bin_.end == 0, spread, 0)
-    return jnp.stack([by_mean, by_scale], -1)
+    return interleaved([by_mean, by_scale])
 
 
 @_error.defjvp

@@ -36,7 +36,7 @@ def _softplus_jvp(primals, tangents):
 
 @jax.custom_jvp
 def log1p(x: Array) -> Array:
-    """log(1 + x) for x ≥ 0, in half of the time of `jnp.log1p` where it is not summed at once."""
+    """log(1 + x) for x > −1, in half of the time of `jnp.log1p` where it is not summed at once."""
     # What rounding takes from 1 + x is added to first order; of an infinite x it takes nothing.
     whole = fenced(1 + x)
     lost = jnp.where(x < whole, x - (whole - 1), 0)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from jaxae.losses._elementary import log1p
 from jaxae.losses._error import from_logits
-from jaxae.losses._fusion import fenced
+from jaxae.losses._fusion import unshared
 from jaxae.losses._hyperparameters import check_from_to, check_not_negative
 from jaxae.losses._loss import Loss
 from jaxae.losses._smoothing import smooth
@@ -63,7 +63,7 @@ class FocalError:
     def __call__(
         self, logits: Float[Array, "..."], target: Float[Array, "..."]
     ) -> Float[Array, "..."]:
-        return _focal(self.gamma, logits, *self._weights(target))
+        return unshared(functools.partial(_focal, self.gamma))(logits, *self._weights(target))
 
     def derivative(self, logits: Array, target: Array) -> Array:
         """The derivative by the logits."""
@@ -79,7 +79,7 @@ class FocalError:
 def _value(gamma: float, z: Array, positive: Array, negative: Array) -> Array:
     p, q, lp, lq = _both_sides(z)
     against_p, against_q = _power(gamma, q, lq) * lp, _power(gamma, p, lp) * lq
-    return fenced(positive * against_p + negative * against_q)
+    return positive * against_p + negative * against_q
 
 
 def _slope(gamma: float, z: Array, positive: Array, negative: Array) -> Array:
@@ -90,7 +90,7 @@ def _slope(gamma: float, z: Array, positive: Array, negative: Array) -> Array:
 
 
 def _both_sides(z: Array) -> tuple[Array, Array, Array, Array]:
-    """p = σ(z) and q = 1 − p, and minus their logarithms, each with all its digits."""
+    """The probabilities p = σ(z) and q = 1 − p, and −log p and −log q, with all their digits."""
     odds = jnp.exp(-abs(z))
     larger, rest = 1 / (1 + odds), log1p(odds)
     smaller, surprise = odds * larger, rest + abs(z)
@@ -114,7 +114,7 @@ def _focal_jvp(gamma, primals, tangents):
     z, *weights = primals
     dz, *dweights = tangents
     # The error is linear in the weights of its two parts.
-    slope = _slope(gamma, fenced(z), *weights)
+    slope = _slope(gamma, z, *weights)
     return _value(gamma, z, *weights), slope * dz + _value(gamma, z, *dweights)
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import bounded_exponent, exp_remainder, finite_exp
 from jaxae.losses._error import Event, closed_form, reads, takes
+from jaxae.losses._fusion import interleaved, unshared
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
 from jaxae.losses._poisson import draw_counts
@@ -39,8 +40,7 @@ def _link(prediction: Array) -> Array:
 
 def _slope(prediction: Array, target: Array) -> Array:
     """The derivatives by m and t, on a last axis."""
-    by_mean, by_dispersion, _ = _slopes(prediction, target)
-    return jnp.stack([by_mean, by_dispersion], -1)
+    return interleaved(derivatives(prediction, target)[:2])
 
 
 @closed_form(_slope)
@@ -75,7 +75,12 @@ def negative_binomial_error(
         Hilbe, Negative binomial regression, 2nd edition, 2011, chapter 8
         Loader, Fast and accurate computation of binomial probabilities, 2000
     """
-    return _beyond_smallest(prediction, target) + smallest_poisson_error(target)
+    return _error(prediction, target)
+
+
+@unshared
+def _error(prediction: Array, y: Array) -> Array:
+    return _beyond_smallest(prediction, y) + smallest_poisson_error(y)
 
 
 @jax.custom_jvp
@@ -99,8 +104,8 @@ def _near_deviance(ratio: Array, y: Array, theta: Array) -> Array:
     return less * exp_remainder(ratio) - total * curved
 
 
-def _slopes(prediction: Array, y: Array) -> tuple[Array, Array, Array]:
-    """The derivatives of `_beyond_smallest` by m, t and y."""
+def derivatives(prediction: Array, y: Array) -> tuple[Array, Array, Array]:
+    """The derivatives by m and t, and that of `_beyond_smallest` by y."""
     m, t = prediction[..., 0], prediction[..., 1]
     near, ratio, log_y = log_ratio(m, y)
     rate, theta = finite_exp(m), finite_exp(t)
@@ -132,7 +137,7 @@ def _slopes(prediction: Array, y: Array) -> tuple[Array, Array, Array]:
 @_beyond_smallest.defjvp
 def _beyond_smallest_jvp(primals, tangents):
     (prediction, y), (dprediction, dy) = primals, tangents
-    by_mean, by_dispersion, by_target = _slopes(prediction, y)
+    by_mean, by_dispersion, by_target = derivatives(prediction, y)
     change = by_mean * dprediction[..., 0] + by_dispersion * dprediction[..., 1] + by_target * dy
     return _beyond_smallest(prediction, y), change
 

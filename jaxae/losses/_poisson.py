@@ -6,6 +6,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import exp_remainder, finite_exp
 from jaxae.losses._error import closed_form, reads
+from jaxae.losses._fusion import unshared
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
 from jaxae.losses._stirling import log_ratio, smallest_poisson_error
@@ -51,7 +52,12 @@ def poisson_error(
         https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html
         keras.losses.Poisson, https://keras.io/api/losses/probabilistic_losses/#poisson-class
     """
-    return half_deviance(log_rate, target) + smallest_poisson_error(target)
+    return _error(log_rate, target)
+
+
+@unshared
+def _error(r: Array, y: Array) -> Array:
+    return half_deviance(r, y) + smallest_poisson_error(y)
 
 
 @jax.custom_jvp

@@ -7,15 +7,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxae.losses._elementary import absolute, saturated
+from jaxae.losses._elementary import absolute, log1p, saturated
 from jaxae.losses._error import closed_form
+from jaxae.losses._fusion import fenced
 from jaxae.losses._hyperparameters import check_from_to
 from jaxae.losses._loss import Loss
 
 
 def _log_slope(prediction: Array, target: Array) -> Array:
-    p, y = jnp.maximum(prediction, 0), jnp.maximum(target, 0)
-    return jnp.where(prediction < 0, 0, 2 * _log_ratio(p, y) / (1 + p))
+    return 2 * _log_ratio(prediction, target) * _log_rate(prediction)
 
 
 @closed_form(_log_slope)
@@ -51,31 +51,39 @@ def squared_log_error(
 
 @jax.custom_jvp
 def _squared_log(p: Array, y: Array) -> Array:
-    size = _log_ratio_size(jnp.maximum(p, 0), jnp.maximum(y, 0))
+    size = jnp.log1p(_share(p, y))
     return size * size
 
 
 @_squared_log.defjvp
 def _squared_log_jvp(primals, tangents):
     (p, y), (dp, dy) = primals, tangents
-    return _squared_log(p, y), _log_slope(p, y) * dp + _log_slope(y, p) * dy
+    ratio = _log_ratio(p, y)
+    return ratio * ratio, 2 * ratio * (_log_rate(p) * dp - _log_rate(y) * dy)
 
 
 @jax.custom_jvp
 def _log_ratio(p: Array, y: Array) -> Array:
-    """Log(1 + p) − log(1 + y) for p, y ≥ 0."""
-    size = _log_ratio_size(p, y)
+    """Log(1 + p) − log(1 + y), where negative numbers count as 0."""
+    size = log1p(_share(p, y))
     return jnp.where(p < y, -size, size)
 
 
 @_log_ratio.defjvp
 def _log_ratio_jvp(primals, tangents):
     (p, y), (dp, dy) = primals, tangents
-    return _log_ratio(p, y), dp / (1 + p) - dy / (1 + y)
+    return _log_ratio(p, y), _log_rate(p) * dp - _log_rate(y) * dy
 
 
-def _log_ratio_size(p: Array, y: Array) -> Array:
-    return jnp.log1p(abs(p - y) / (1 + jnp.minimum(p, y)))
+def _log_rate(p: Array) -> Array:
+    """The derivative of log(1 + p)."""
+    return jnp.where(p < 0, 0, 1 / (1 + abs(p)))
+
+
+def _share(p: Array, y: Array) -> Array:
+    """By how much, as a share of it, the larger of 1 + p and 1 + y exceeds the other."""
+    p, y = jnp.maximum(p, 0), jnp.maximum(y, 0)
+    return abs(p - y) / (1 + jnp.minimum(p, y))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +142,7 @@ def _percentage_slope(epsilon: float, p: Array, y: Array) -> Array:
 @_percentage.defjvp
 def _percentage_jvp(epsilon, primals, tangents):
     (p, y), (dp, dy) = primals, tangents
-    error, slope = _percentage(epsilon, p, y), _percentage_slope(epsilon, p, y)
+    error, slope = fenced(_percentage(epsilon, p, y)), _percentage_slope(epsilon, fenced(p), y)
     # A target that counts as its size changes that as well.
     by_size = jnp.where(abs(y) > epsilon, error / jnp.where(abs(y) > epsilon, y, 1), 0)
     return error, slope * dp - saturated(slope + by_size) * dy

@@ -5,10 +5,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import softplus
-from jaxae.losses._error import Event, closed_form, derivative_of, reads, takes
+from jaxae.losses._error import Event, closed_form, reads, takes
+from jaxae.losses._fusion import fenced, interleaved
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
-from jaxae.losses._negative_binomial import negative_binomial, negative_binomial_error
+from jaxae.losses._negative_binomial import (
+    derivatives,
+    negative_binomial,
+    negative_binomial_error,
+)
 
 
 def _link(prediction: Array) -> Array:
@@ -20,8 +25,8 @@ def _slope(prediction: Array, target: Array) -> Array:
     """The derivatives by log μ, log θ and the logit of π, on a last axis."""
     inner, logit = prediction[..., :2], prediction[..., 2]
     by_inner, by_logit = _slopes(negative_binomial_error(inner, target), logit, target)
-    outer = by_inner[..., None] * derivative_of(negative_binomial_error)(inner, target)
-    return jnp.concatenate([outer, by_logit[..., None]], -1)
+    by_mean, by_dispersion, _ = derivatives(inner, target)
+    return interleaved([by_inner * by_mean, by_inner * by_dispersion, by_logit])
 
 
 @closed_form(_slope)
@@ -55,11 +60,25 @@ def zero_inflated_negative_binomial_error(
         transcriptomics, Nature Methods 15, 2018, https://doi.org/10.1038/s41592-018-0229-2
         scvi-tools, scvi.distributions.ZeroInflatedNegativeBinomial, https://docs.scvi-tools.org
     """
-    inner = negative_binomial_error(prediction[..., :2], target)
-    return _inflated(inner, prediction[..., 2], target)
+    return _error(prediction, target)
 
 
 @jax.custom_jvp
+def _error(prediction: Array, y: Array) -> Array:
+    return _inflated(negative_binomial_error(prediction[..., :2], y), prediction[..., 2], y)
+
+
+@_error.defjvp
+def _error_jvp(primals, tangents):
+    (prediction, y), (dprediction, dy) = primals, tangents
+    by_prediction = (_slope(fenced(prediction), y) * dprediction).sum(-1)
+    inner, by_target = jax.jvp(
+        lambda y: negative_binomial_error(prediction[..., :2], y), (y,), (dy,)
+    )
+    by_inner, _ = _slopes(inner, prediction[..., 2], y)
+    return fenced(_error(prediction, y)), by_prediction + by_inner * by_target
+
+
 def _inflated(e: Array, z: Array, y: Array) -> Array:
     """The error from that of the negative binomial, e, and the logit of the extra zeros."""
     present = softplus(z)  # −log (1 − π)
@@ -75,12 +94,6 @@ def _slopes(e: Array, z: Array, y: Array) -> tuple[Array, Array]:
     by_e = jnp.where(y > 0, 1, jax.nn.sigmoid(-z - e))
     zero = jax.nn.sigmoid(z + e) * jax.nn.sigmoid(-z) * jnp.expm1(-e)
     return by_e, jnp.where(y > 0, jax.nn.sigmoid(z), zero)
-
-
-@_inflated.defjvp
-def _inflated_jvp(primals, tangents):
-    by_e, by_logit = _slopes(*primals)
-    return _inflated(*primals), by_e * tangents[0] + by_logit * tangents[1]
 
 
 def _draw(prediction: Array, *, key: PRNGKeyArray) -> Array:
