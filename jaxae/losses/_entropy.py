@@ -14,8 +14,9 @@ from jaxtyping import Array, Float
 
 from jaxae.losses._bernoulli import binary_cross_entropy
 from jaxae.losses._bernoulli_probabilities import binary_cross_entropy_from_probabilities
-from jaxae.losses._elementary import exp_remainder
+from jaxae.losses._elementary import exp_remainder, log1p
 from jaxae.losses._error import closed_form, derivative_of, from_logits
+from jaxae.losses._fusion import unshared
 from jaxae.losses._loss import Loss
 
 
@@ -24,7 +25,7 @@ def _log_odds(y: Array) -> Array:
     """log(y/(1 − y)) with all its digits, also near ½, and finite at 0 and 1."""
     y = jnp.clip(y, 0, 1)
     rarer = jnp.minimum(y, 1 - y)
-    against = jnp.log1p((1 - 2 * rarer) / jnp.maximum(rarer, jnp.finfo(y.dtype).tiny))
+    against = log1p((1 - 2 * rarer) / jnp.maximum(rarer, jnp.finfo(y.dtype).tiny))
     return jnp.where(y < 0.5, -against, against)
 
 
@@ -69,7 +70,7 @@ def _entropy(y: Array) -> Array:
     y = jnp.clip(y, 0, 1)
     tiny = jnp.finfo(y.dtype).tiny
     rarer, other = jnp.minimum(y, 1 - y), jnp.maximum(y, 1 - y)
-    return -rarer * jnp.log(jnp.maximum(rarer, tiny)) - other * jnp.log1p(-rarer)
+    return -rarer * jnp.log(jnp.maximum(rarer, tiny)) - other * log1p(-rarer)
 
 
 @_entropy.defjvp
@@ -87,7 +88,7 @@ def _excess(surplus: Array, y: Array, far: Array) -> Array:
     near = abs(surplus) < 1
     d = jnp.where(near, surplus, 0)
     parts = (1 - y) * exp_remainder(-y * d) + y * exp_remainder((1 - y) * d)
-    return jnp.where(near, jnp.log1p(parts), jnp.maximum(far, 0))
+    return jnp.where(near, log1p(parts), jnp.maximum(far, 0))
 
 
 @from_logits
@@ -117,7 +118,7 @@ def binary_excess(logits: Float[Array, "..."], target: Float[Array, "..."]) -> F
         Cover & Thomas, Elements of information theory, 2nd edition, Wiley, 2006, section 2.3,
         https://doi.org/10.1002/047174882X
     """
-    return _from_logits(logits, target)
+    return unshared(_from_logits)(logits, target)
 
 
 @jax.custom_jvp
@@ -160,7 +161,7 @@ def binary_excess_from_probabilities(
         Cover & Thomas, Elements of information theory, 2nd edition, Wiley, 2006, section 2.3,
         https://doi.org/10.1002/047174882X
     """
-    return _from_probabilities(probability, target)
+    return unshared(_from_probabilities)(probability, target)
 
 
 @jax.custom_jvp
