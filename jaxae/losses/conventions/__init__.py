@@ -6,7 +6,7 @@ convention builds a loss from any error:
 >>> import jax.numpy as jnp
 >>> from jaxae.losses import binary_cross_entropy, squared_error
 >>> from jaxae.losses.conventions import HINTON_2006, KERAS_2_3, KERAS_3, OPTAX_L2, PYTHAE_VAE
->>> from jaxae.losses.conventions import SGD, VAES, constant, effective_beta, table
+>>> from jaxae.losses.conventions import NAMES, SGD, VAES, constant, effective_beta, table
 >>> A, Y = jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.zeros((2, 2))
 >>> KERAS_3(squared_error), float(KERAS_3(squared_error)(A, Y))
 (Loss(squared_error, unit='element', count='valid'), 7.5)
@@ -30,6 +30,13 @@ weighs the false negatives and its beta the false positives, so both change plac
 >>> loss = KERAS_3(TverskyError(alpha=0.5, beta=0.5))
 >>> [round(float(x), 4) for x in (loss(P, T), loss(P[None], T[None]))]
 [0.1667, 0.2]
+
+`NAMES` says what the losses of three libraries are here, and which of them are not:
+
+>>> NAMES["torch.nn.functional.smooth_l1_loss"], NAMES["keras.losses.KLDivergence"]
+('Scaled(HuberError(beta), 1 / beta)', 'LastAxisSum(ClippedKLDivergence())')
+>>> NAMES["optax.losses.hinge_loss"]
+'not here: a margin between classes, which reconstructs nothing'
 
 A library that does not reduce has the error itself:
 
@@ -95,6 +102,7 @@ from jaxae.losses.conventions._libraries import (
     mean_of_means as mean_of_means,
     table as table,
 )
+from jaxae.losses.conventions._names import NAMES as NAMES
 from jaxae.losses.conventions._outputs import SeveralOutputs as SeveralOutputs
 from jaxae.losses.conventions._scaled import (
     LastAxisMean as LastAxisMean,
