@@ -49,6 +49,10 @@ CASES = [
         {},
     ),
     ("cosine_distance", optax.cosine_distance, "prediction", "target", {}),
+    ("cosine_similarity", optax.losses.cosine_similarity, "prediction", "target", {}),
+    ("poly_loss_cross_entropy", optax.losses.poly_loss_cross_entropy, "logits", "one_hot", {}),
+    ("dice_loss", optax.losses.dice_loss, "logits", "one_hot", {"alpha": 0.3, "beta": 0.7}),
+    ("binary_dice_loss", optax.losses.binary_dice_loss, "logits", "binary", {}),
     ("kl_divergence", optax.losses.kl_divergence, "log_probability", "distribution", {}),
     (
         "kl_divergence_with_log_targets",

@@ -157,6 +157,23 @@ def soft_margin(logits, sign):
     return binary_cross_entropy(logits, 0.5 * (1 + sign))
 
 
+def poly(logits, target):
+    """Cross-entropy, and the probability of the other classes twice."""
+    p = jax.nn.softmax(logits)
+    return categorical_cross_entropy(logits, target) + 2 * (target * (1 - p)).sum(-1)
+
+
+def optax_dice(alpha, beta):
+    """The mean of what each class is, whose shape of a sample is the steps'."""
+    of_classes = jax.vmap(TverskyError(alpha, beta, smoothing=1.0), in_axes=-1)
+    of_samples = jax.vmap(of_classes)
+    return lambda logits, target: of_samples(jax.nn.softmax(logits), target).mean(-1)
+
+
+def optax_binary_dice(logits, target):
+    return jax.vmap(TverskyError(smoothing=1.0))(jax.nn.sigmoid(logits), target)
+
+
 # What each library calls an error, and the options that it takes.
 ERRORS = {
     "keras": {
@@ -202,6 +219,10 @@ ERRORS = {
         "softmax_cross_entropy_with_integer_labels": lambda: categorical_cross_entropy_from_classes,
         "safe_softmax_cross_entropy": lambda: categorical_cross_entropy,
         "cosine_distance": lambda: cosine_distance_of_vectors,
+        "cosine_similarity": lambda: lambda *x: 1 - cosine_distance_of_vectors(*x),
+        "poly_loss_cross_entropy": lambda: poly,
+        "dice_loss": optax_dice,
+        "binary_dice_loss": lambda: optax_binary_dice,
         "kl_divergence": lambda: LastAxisSum(kl_divergence_error),
         "kl_divergence_with_log_targets": lambda: LastAxisSum(kl_divergence_error_from_log_targets),
         "generalized_kl_divergence": lambda: LastAxisSum(generalised_kl_divergence_error),

@@ -78,7 +78,7 @@ _OPTAX = {
     "generalized_kl_divergence": "LastAxisSum(generalised_kl_divergence_error)",
     "convex_kl_divergence": "LastAxisSum(generalised_kl_divergence_error)",
     "dice_loss": "TverskyError(alpha, beta, smoothing=1), of each class",
-    "binary_dice_loss": "TverskyError(alpha, beta, smoothing=1)",
+    "binary_dice_loss": "TverskyError(smoothing=1)",
     "multiclass_generalized_dice_loss": "not here: its weights are functions of the batch",
     "hinge_loss": _MARGIN,
     "perceptron_loss": _MARGIN,
