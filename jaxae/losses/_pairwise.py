@@ -4,7 +4,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
@@ -99,7 +101,7 @@ class PairwiseLoss(BaseLoss):
 
     def finish(self, value: Any) -> Float[Array, ""]:
         """The loss, from all rows and how often each counts."""
-        rows, weight = value
+        rows, weight = jax.tree.map(_gathered, value)
         return self.finisher(self.error(*rows), weight.astype(rows[0].dtype))
 
     def per_sample(
@@ -111,6 +113,15 @@ class PairwiseLoss(BaseLoss):
             TypeError: always; a function of pairs has no value for a single sample.
         """
         raise TypeError(f"{self} is a function of pairs of samples; a sample alone has no loss")
+
+
+def _gathered(rows: Array) -> Array:
+    """All rows on every device, which pairs of them need; XLA does it where axes are automatic."""
+    sharding = jax.typeof(rows).sharding
+    rows_by, *others_by = sharding.spec
+    if rows_by is None:
+        return rows
+    return jax.sharding.reshard(rows, sharding.update(spec=PartitionSpec(None, *others_by)))
 
 
 def squared_distances(x: Float[Array, "N ..."], y: Float[Array, "M ..."]) -> Float[Array, "N M"]:

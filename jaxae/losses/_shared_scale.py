@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
@@ -12,10 +13,36 @@ from jaxtyping import Array, Float
 from jaxae.losses._base import BaseLoss
 from jaxae.losses._coverage import denominator
 from jaxae.losses._hyperparameters import check_choice, check_from_to
-from jaxae.losses._mean import Mean
+from jaxae.losses._mean import Mean, Sums
 from jaxae.losses._regression import squared_error
 
 Unit = Literal["element", "sample"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class SquaredErrors(Sums):
+    """What a scale shared by a batch is found from, not divided yet.
+
+    Args:
+        total: Σ w·m·e, the weighted sum of the squared errors, a scalar.
+        numbers: how many numbers count.
+        samples: how many samples count.
+
+    Example:
+        >>> first = SquaredErrors(jnp.float32(6.0), jnp.float32(3.0), jnp.float32(1.0))
+        >>> [float(x) for x in (first + first).value]
+        [2.0, 3.0]
+    """
+
+    total: Any
+    numbers: Any
+    samples: Any
+
+    @property
+    def value(self) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """The mean squared error, and how many numbers a sample has on average."""
+        return Mean(self.total, self.numbers).value, Mean(self.numbers, self.samples).value
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -70,7 +97,7 @@ class SharedScaleGaussian(BaseLoss):
 
     def mean(
         self, *arrays: ArrayLike, where: ArrayLike | None = None, weights: ArrayLike | None = None
-    ) -> Mean:
+    ) -> SquaredErrors:
         """What the scale of a batch needs of ONE sample; the merged value is (MSE, numbers).
 
         Takes the same arguments and raises the same errors as `Loss.mean`.
@@ -78,8 +105,8 @@ class SharedScaleGaussian(BaseLoss):
         kept, coverage = self.covered(arrays, where, weights)
         errors, counts = self.errors(kept), coverage.counts("weight")
         total = coverage.weigh(errors).sum()
-        numbers, sample = (denominator(counts, unit, errors) for unit in get_args(Unit))
-        return Mean(jnp.stack([total, numbers]), jnp.stack([numbers, sample]))
+        numbers, samples = (denominator(counts, unit, errors) for unit in get_args(Unit))
+        return SquaredErrors(total, numbers, samples)
 
     def finish(self, value: Any) -> Float[Array, ""]:
         """The negative log-likelihood, from (MSE, numbers per sample); 0 where nothing counts."""

@@ -229,9 +229,11 @@ def _check_window(error: StructuralDissimilarity | MultiScaleStructuralDissimila
 
 def _halve(planes: Array) -> Array:
     """The means of 2×2 pixels of (C, H, W), an odd last row or column repeated."""
-    channels, height, width = planes.shape
+    _, height, width = planes.shape
     padded = jnp.pad(planes, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
-    return padded.reshape(channels, -(-height // 2), 2, -(-width // 2), 2).mean((2, 4))
+    # By slices: faster than by a reshape, which sharded arrays do not have along two axes at once.
+    columns = padded[:, :, ::2] + padded[:, :, 1::2]
+    return (columns[:, ::2] + columns[:, 1::2]) / 4
 
 
 def _one_minus_product(losses: list[Array], weights: tuple[float, ...]) -> Array:
