@@ -2,21 +2,60 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
+import jax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxae.losses._base import BaseLoss
+from jaxae.losses._mean import Statistic
 
 Arrays = Mapping[str, ArrayLike]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class OutputStatistics(Statistic):
+    """A statistic for each output, which add as they do by themselves.
+
+    Args:
+        by_name: each output's statistic.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxae.losses import Mean
+        >>> half = OutputStatistics({"image": Mean(jnp.float32(3.0), jnp.float32(2.0))})
+        >>> float((half + half).value["image"])
+        1.5
+    """
+
+    by_name: dict[str, Any]
+
+    def __add__(self, other: Any) -> "OutputStatistics":
+        """The statistics of both parts together."""
+        return OutputStatistics({n: x + other.by_name[n] for n, x in self.by_name.items()})
+
+    def scale(self, weight: Float[Array, ""]) -> "OutputStatistics":
+        """The statistics with their sample counted `weight` times."""
+        return OutputStatistics({n: x.scale(weight) for n, x in self.by_name.items()})
+
+    def merge(self) -> "OutputStatistics":
+        """The statistics of all samples, from theirs stacked along a leading axis."""
+        return OutputStatistics({n: x.merge() for n, x in self.by_name.items()})
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """What each output's statistic comes to."""
+        return {name: statistic.value for name, statistic in self.by_name.items()}
 
 
 @dataclasses.dataclass(frozen=True, init=False, repr=False)
 class SeveralOutputs:
     """Σ_k loss_weight_k · loss_k, over outputs k by name: what Keras minimises.
 
-    Each output has its own mask, weights and denominator. Frozen, comparable and hashable, as a
-    loss is.
+    Each output has its own mask, weights and denominator. As a loss is, it is frozen, comparable
+    and hashable, and its statistics of parts of the data add.
 
     Args:
         losses: each output's loss.
@@ -35,6 +74,9 @@ class SeveralOutputs:
         1.2
         >>> {name: float(value) for name, value in loss.each(predictions, targets).items()}
         {'image': 1.0, 'label': 2.0}
+        >>> half = loss.merged(predictions, targets)
+        >>> round(float(loss.finish((half + half).value)), 6)
+        1.4
 
     References:
         keras 3.15.1, keras/src/trainers/compile_utils.py, CompileLoss
@@ -74,9 +116,7 @@ class SeveralOutputs:
             ValueError: names that differ from the losses'; and what each loss raises.
             TypeError: what each loss raises.
         """
-        values = self.each(predictions, targets, where=where, weights=weights)
-        first, *others = (weight * values[name] for name, _, weight in self.outputs)
-        return sum(others, start=first)
+        return self._weighted(self.each(predictions, targets, where=where, weights=weights))
 
     def each(
         self,
@@ -87,6 +127,57 @@ class SeveralOutputs:
         weights: Arrays | None = None,
     ) -> dict[str, Float[Array, ""]]:
         """Each output's own loss by name, not yet multiplied by its weight."""
+        return self._of_each("__call__", predictions, targets, where, weights)
+
+    def mean(
+        self,
+        prediction: Arrays,
+        target: Arrays,
+        *,
+        where: Arrays | None = None,
+        weights: Arrays | None = None,
+    ) -> OutputStatistics:
+        """The statistics of ONE sample, not divided yet.
+
+        Takes the same arguments, without their sample axis, and raises the same errors.
+        """
+        return OutputStatistics(self._of_each("mean", prediction, target, where, weights))
+
+    def finish(self, value: Mapping[str, Any]) -> Float[Array, ""]:
+        """The weighted sum of the outputs' losses, from the value of the merged statistics."""
+        return self._weighted({name: loss.finish(value[name]) for name, loss, _ in self.outputs})
+
+    def per_sample(
+        self,
+        predictions: Arrays,
+        targets: Arrays,
+        *,
+        where: Arrays | None = None,
+        weights: Arrays | None = None,
+    ) -> Float[Array, " N"]:
+        """Each sample's own loss, shape (N,): the loss of a batch of that sample alone."""
+        return self._weighted(self._of_each("per_sample", predictions, targets, where, weights))
+
+    def merged(
+        self,
+        predictions: Arrays,
+        targets: Arrays,
+        *,
+        where: Arrays | None = None,
+        weights: Arrays | None = None,
+    ) -> OutputStatistics:
+        """The batch's statistics before the division; those of parts of the data add."""
+        return OutputStatistics(self._of_each("merged", predictions, targets, where, weights))
+
+    def _of_each(
+        self,
+        method: str,
+        predictions: Arrays,
+        targets: Arrays,
+        where: Arrays | None,
+        weights: Arrays | None,
+    ) -> dict[str, Any]:
+        """What a method of each output's loss returns, by name."""
         where, weights = where or {}, weights or {}
         names = {name: loss for name, loss, _ in self.outputs}
         _check_names("predictions", predictions, names)
@@ -94,11 +185,15 @@ class SeveralOutputs:
         _check_names("where", where, names, partly=True)
         _check_names("weights", weights, names, partly=True)
         return {
-            name: loss(
+            name: getattr(loss, method)(
                 predictions[name], targets[name], where=where.get(name), weights=weights.get(name)
             )
             for name, loss in names.items()
         }
+
+    def _weighted(self, values: Mapping[str, Array]) -> Array:
+        first, *others = (weight * values[name] for name, _, weight in self.outputs)
+        return sum(others, start=first)
 
 
 def _check_names(

@@ -1,5 +1,6 @@
 import copy
 import functools
+import operator
 import pickle
 
 import chex
@@ -51,6 +52,47 @@ def test_gradients_are_those_of_the_outputs(rng):
     np.testing.assert_allclose(gradients["image"], 2 * (P["image"] - T["image"]) / 4, rtol=1e-5)
     label = jax.grad(bce)(P["label"], T["label"])
     np.testing.assert_allclose(gradients["label"], 0.25 * label, rtol=1e-6)
+
+
+def covered(rng):
+    """Outputs, a mask of one and weights of the other."""
+    where = {"image": rng.random((4, 3)) > 0.3}
+    weights = {"label": np.array([1, 0, 2, 0.5], np.float32)}
+    return outputs(rng), {"where": where, "weights": weights}
+
+
+def test_parts_of_the_data_add_however_they_are_cut(rng):
+    arrays, masks = covered(rng)
+
+    @jax.jit
+    @jax.value_and_grad
+    def cut(P, T, masks):
+        cuts = slice(0, 1), slice(1, 1), slice(1, 4)
+        parts = [jax.tree.map(operator.itemgetter(part), (P, T, masks)) for part in cuts]
+        merged = functools.reduce(operator.add, [LOSS.merged(P, T, **m) for P, T, m in parts])
+        return LOSS.finish(merged.value)
+
+    expected = jax.value_and_grad(LOSS)(*arrays, **masks)
+    chex.assert_trees_all_close(cut(*arrays, masks), expected, rtol=2e-6)
+
+
+def test_is_written_for_one_sample_and_merged(rng):
+    arrays, masks = covered(rng)
+    each = jax.vmap(lambda P, T, masks: LOSS.mean(P, T, **masks))(*arrays, masks)
+    assert LOSS.finish(each.merge().value) == pytest.approx(float(LOSS(*arrays, **masks)), rel=1e-6)
+    counts = np.array([1, 0, 2, 0], np.float32)
+    twice = jax.vmap(lambda statistic, count: statistic.scale(count))(each, counts)
+    rows = jax.tree.map(lambda x: x[[0, 2, 2]], (*arrays, masks))
+    expected = LOSS(*rows[:2], **rows[2])
+    assert LOSS.finish(twice.merge().value) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_each_samples_own_loss_is_that_of_a_batch_of_it_alone(rng):
+    arrays, masks = covered(rng)
+    each = [operator.itemgetter(slice(i, i + 1)) for i in range(4)]
+    alone = [jax.tree.map(one, (*arrays, masks)) for one in each]
+    loop = [LOSS(P, T, **masks) for P, T, masks in alone]
+    np.testing.assert_allclose(LOSS.per_sample(*arrays, **masks), loop, rtol=1e-6)
 
 
 def test_an_equal_one_built_again_compiles_once(rng):
