@@ -1,13 +1,15 @@
 """Binary cross-entropy from logits: the error of a probability that is never rounded to 1."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxae.losses._elementary import log1p
 from jaxae.losses._error import closed_form, from_logits
-from jaxae.losses._fusion import fenced
+from jaxae.losses._fusion import unshared
 from jaxae.losses._hyperparameters import check_from_to, check_positive
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
@@ -105,7 +107,7 @@ class BinaryCrossEntropy:
         target = smooth(target, self.label_smoothing)
         if self.pos_weight == 1:
             return binary_cross_entropy(logits, target)
-        return _weighted(logits, self.pos_weight * target, 1 - target)
+        return unshared(_weighted)(logits, self.pos_weight * target, 1 - target)
 
     def derivative(self, logits: Array, target: Array) -> Array:
         """The derivative by the logits."""
@@ -113,16 +115,20 @@ class BinaryCrossEntropy:
         return _weighted_slope(logits, self.pos_weight * target, 1 - target)
 
 
-def _weighted_parts(z: Array, positive: Array, negative: Array) -> Array:
+@jax.custom_jvp
+def _weighted(z: Array, positive: Array, negative: Array) -> Array:
+    return _weighted_parts(jnp.log1p, z, positive, negative)
+
+
+def _weighted_parts(
+    log: Callable[[Array], Array], z: Array, positive: Array, negative: Array
+) -> Array:
     linear = jnp.maximum(z, 0) * negative + jnp.maximum(-z, 0) * positive
-    return linear + (positive + negative) * jnp.log1p(jnp.exp(-abs(z)))
+    return linear + (positive + negative) * log(jnp.exp(-abs(z)))
 
 
 def _weighted_slope(z: Array, positive: Array, negative: Array) -> Array:
     return negative * jax.nn.sigmoid(z) - positive * jax.nn.sigmoid(-z)
-
-
-_weighted = jax.custom_jvp(_weighted_parts)
 
 
 @_weighted.defjvp
@@ -130,8 +136,8 @@ def _weighted_jvp(primals, tangents):
     z, *parts = primals
     dz, *dparts = tangents
     # The error is linear in the weights of its two parts.
-    slope = _weighted_slope(fenced(z), *parts)
-    return fenced(_weighted_parts(z, *parts)), slope * dz + _weighted_parts(z, *dparts)
+    slope = _weighted_slope(z, *parts)
+    return _weighted_parts(log1p, z, *parts), slope * dz + _weighted_parts(log1p, z, *dparts)
 
 
 def _draw(logits: Array, *, key: PRNGKeyArray) -> Array:

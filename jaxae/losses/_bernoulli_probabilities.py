@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxae.losses._clip import clipped
+from jaxae.losses._elementary import log1p
 from jaxae.losses._error import closed_form
-from jaxae.losses._fusion import fenced
+from jaxae.losses._fusion import unshared
 from jaxae.losses._hyperparameters import check_between, check_from_to
 from jaxae.losses._loss import Loss
 from jaxae.losses._smoothing import smooth
@@ -103,7 +104,7 @@ class ClippedBinaryCrossEntropy:
         self, probability: Float[Array, "..."], target: Float[Array, "..."]
     ) -> Float[Array, "..."]:
         target = smooth(target, self.label_smoothing)
-        return _cross_entropy(self.epsilon, probability, target)
+        return unshared(functools.partial(_cross_entropy, self.epsilon))(probability, target)
 
     def derivative(self, probability: Array, target: Array) -> Array:
         """The derivative by the probability; 0 where it was clipped."""
@@ -127,8 +128,8 @@ def _cross_entropy_jvp(epsilon, primals, tangents):
     (p, y), (dp, dy) = primals, tangents
     inside = clipped(p, epsilon, epsilon)
     log_odds = jnp.log(inside) - jnp.log1p(-inside)
-    value = fenced(_cross_entropy(epsilon, p, y))
-    return value, _clipped_slope(epsilon, fenced(p), y) * dp - log_odds * dy
+    value = -(y * jnp.log(inside) + (1 - y) * log1p(-inside))
+    return value, _clipped_slope(epsilon, p, y) * dp - log_odds * dy
 
 
 bce_from_probabilities = Loss(binary_cross_entropy_from_probabilities).documented(

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import finite_exp, saturated, softplus
 from jaxae.losses._error import Event
-from jaxae.losses._fusion import interleaved, unshared
+from jaxae.losses._fusion import fenced, unshared
 from jaxae.losses._hyperparameters import check_whole
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
@@ -112,7 +112,7 @@ def _error(levels: int, prediction: Array, target: Array) -> Array:
     share = -jnp.expm1(-width) / jnp.where(narrow, width, 1)
     log_scale = prediction[..., 1] + math.log(levels - 1)
     inside = softplus(bin_.near) + jnp.where(narrow, log_scale, 0) - jnp.log(share)
-    return softplus(-bin_.far) + jnp.where(bin_.end == 0, inside, 0)
+    return fenced(softplus(-bin_.far) + jnp.where(bin_.end == 0, inside, 0))
 
 
 def _slopes(levels: int, prediction: Array, target: Array) -> Array:
@@ -125,7 +125,7 @@ def _slopes(levels: int, prediction: Array, target: Array) -> Array:
     by_mean = saturated(slope * bin_.root * bin_.root * (levels - 1))
     spread = width * jnp.exp(-width) / -jnp.expm1(-width) - near * sigmoid(near)
     by_scale = far * sigmoid(-far) + jnp.where(bin_.end == 0, spread, 0)
-    return interleaved([by_mean, by_scale])
+    return jnp.stack([by_mean, by_scale], -1)
 
 
 @_error.defjvp

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxae.losses._clip import clipped
-from jaxae.losses._elementary import finite_exp
+from jaxae.losses._elementary import finite_exp, log1p
 from jaxae.losses._error import closed_form, derivative_of, reads
+from jaxae.losses._fusion import unshared
 from jaxae.losses._hyperparameters import check_between
 from jaxae.losses._loss import Loss
 from jaxae.losses._poisson import half_deviance, poisson_error
@@ -169,6 +170,9 @@ class ClippedKLDivergence:
     def __call__(
         self, probability: Float[Array, "..."], target: Float[Array, "..."]
     ) -> Float[Array, "..."]:
+        return unshared(self._error)(probability, target)
+
+    def _error(self, probability: Array, target: Array) -> Array:
         p, y = self._clip(probability), self._clip(target)
         return y * _log_of_quotient(y, p)
 
@@ -190,7 +194,9 @@ def _log_of_quotient(y: Array, p: Array) -> Array:
 @_log_of_quotient.defjvp
 def _log_of_quotient_jvp(primals, tangents):
     (y, p), (dy, dp) = primals, tangents
-    return _log_of_quotient(y, p), dy / y - dp / p
+    # In a form that is faster where the slope is taken as well.
+    quotient = jnp.sign(y - p) * log1p(abs(y - p) / jnp.minimum(y, p))
+    return quotient, dy / y - dp / p
 
 
 kl_divergence = Loss(kl_divergence_error, unit="sample").documented(

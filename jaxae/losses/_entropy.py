@@ -16,7 +16,7 @@ from jaxae.losses._bernoulli import binary_cross_entropy
 from jaxae.losses._bernoulli_probabilities import binary_cross_entropy_from_probabilities
 from jaxae.losses._elementary import exp_remainder, log1p
 from jaxae.losses._error import closed_form, derivative_of, from_logits
-from jaxae.losses._fusion import unshared
+from jaxae.losses._fusion import fenced, unshared
 from jaxae.losses._loss import Loss
 
 
@@ -88,7 +88,7 @@ def _excess(surplus: Array, y: Array, far: Array) -> Array:
     near = abs(surplus) < 1
     d = jnp.where(near, surplus, 0)
     parts = (1 - y) * exp_remainder(-y * d) + y * exp_remainder((1 - y) * d)
-    return jnp.where(near, log1p(parts), jnp.maximum(far, 0))
+    return fenced(jnp.where(near, log1p(parts), jnp.maximum(far, 0)))
 
 
 @from_logits

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from jaxae.losses._elementary import log1p
 from jaxae.losses._error import from_logits
-from jaxae.losses._fusion import unshared
+from jaxae.losses._fusion import fenced, unshared
 from jaxae.losses._hyperparameters import check_from_to, check_not_negative
 from jaxae.losses._loss import Loss
 from jaxae.losses._smoothing import smooth
@@ -79,7 +79,7 @@ class FocalError:
 def _value(gamma: float, z: Array, positive: Array, negative: Array) -> Array:
     p, q, lp, lq = _both_sides(z)
     against_p, against_q = _power(gamma, q, lq) * lp, _power(gamma, p, lp) * lq
-    return positive * against_p + negative * against_q
+    return fenced(positive * against_p + negative * against_q)
 
 
 def _slope(gamma: float, z: Array, positive: Array, negative: Array) -> Array:

@@ -24,10 +24,11 @@ def fenced(x: Array) -> Array:
 
 
 def unshared(function: Callable[..., Array]) -> Callable[..., Array]:
-    """A function of arrays in one loop, of which its derivative, another one, shares nothing.
+    """A function of arrays whose derivative shares nothing with it, each of them in one loop.
 
     Args:
-        function: of floating arrays, differentiable in forward mode.
+        function: of floating arrays, differentiable in forward mode. Where XLA on CPU cannot add
+            it up as it goes, because of a choice or a number that is used twice, it is fenced.
 
     Returns:
         The same function.
@@ -39,12 +40,13 @@ def unshared(function: Callable[..., Array]) -> Callable[..., Array]:
 
     @jax.custom_jvp
     def value(*arrays: Array) -> Array:
-        return fenced(function(*arrays))
+        return function(*arrays)
 
     @value.defjvp
     def _value_jvp(primals, tangents):
+        whole, _ = jax.jvp(function, primals, tangents)
         _, tangent = jax.jvp(function, tuple(fenced(x) for x in primals), tangents)
-        return value(*primals), tangent
+        return fenced(whole), tangent
 
     return value
 

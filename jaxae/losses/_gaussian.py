@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import saturated
 from jaxae.losses._error import Event, closed_form, reads, takes
-from jaxae.losses._fusion import interleaved, unshared
+from jaxae.losses._fusion import fenced, unshared
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._location_scale import LocationScaleError
 from jaxae.losses._loss import Loss
@@ -68,7 +68,7 @@ def _slopes(
     """(−(y − μ)e^(−s), ½ − ½(y − μ)²e^(−s)), the largest finite number where float32 overflows."""
     z, first, second = _standardised(prediction, target)
     by_mean = -z * first * second
-    return interleaved([saturated(by_mean), saturated(0.5 - 0.5 * (z * z))])
+    return saturated(jnp.stack([by_mean, 0.5 - 0.5 * (z * z)], axis=-1))
 
 
 @takes(Event(prediction=1, target=0, parameters=2))
@@ -110,7 +110,7 @@ def heteroscedastic_gaussian_error(
 @jax.custom_jvp
 def _predicted_scale(prediction: Array, target: Array) -> Array:
     z, _, _ = _standardised(prediction, target)
-    return 0.5 * (z * z) + (0.5 * prediction[..., 1] + HALF_LOG_2PI)
+    return fenced(0.5 * (z * z) + (0.5 * prediction[..., 1] + HALF_LOG_2PI))
 
 
 @_predicted_scale.defjvp

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import bounded_exponent, exp_remainder, finite_exp
 from jaxae.losses._error import Event, closed_form, reads, takes
-from jaxae.losses._fusion import interleaved, unshared
+from jaxae.losses._fusion import fenced, interleaved, unshared
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
 from jaxae.losses._poisson import draw_counts
@@ -80,7 +80,7 @@ def negative_binomial_error(
 
 @unshared
 def _error(prediction: Array, y: Array) -> Array:
-    return _beyond_smallest(prediction, y) + smallest_poisson_error(y)
+    return fenced(_beyond_smallest(prediction, y) + smallest_poisson_error(y))
 
 
 @jax.custom_jvp

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import exp_remainder, finite_exp
 from jaxae.losses._error import closed_form, reads
-from jaxae.losses._fusion import unshared
+from jaxae.losses._fusion import fenced, unshared
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
 from jaxae.losses._stirling import log_ratio, smallest_poisson_error
@@ -57,7 +57,7 @@ def poisson_error(
 
 @unshared
 def _error(r: Array, y: Array) -> Array:
-    return half_deviance(r, y) + smallest_poisson_error(y)
+    return fenced(half_deviance(r, y) + smallest_poisson_error(y))
 
 
 @jax.custom_jvp

@@ -65,7 +65,8 @@ def zero_inflated_negative_binomial_error(
 
 @jax.custom_jvp
 def _error(prediction: Array, y: Array) -> Array:
-    return _inflated(negative_binomial_error(prediction[..., :2], y), prediction[..., 2], y)
+    e = negative_binomial_error(prediction[..., :2], y)
+    return fenced(_inflated(e, prediction[..., 2], y))
 
 
 @_error.defjvp
@@ -76,7 +77,7 @@ def _error_jvp(primals, tangents):
         lambda y: negative_binomial_error(prediction[..., :2], y), (y,), (dy,)
     )
     by_inner, _ = _slopes(inner, prediction[..., 2], y)
-    return fenced(_error(prediction, y)), by_prediction + by_inner * by_target
+    return _error(prediction, y), by_prediction + by_inner * by_target
 
 
 def _inflated(e: Array, z: Array, y: Array) -> Array:
