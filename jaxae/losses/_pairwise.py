@@ -1,6 +1,7 @@
 """Functions of all pairs of samples, which do not add: they need every row at once."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -127,13 +128,25 @@ def _gathered(rows: Array) -> Array:
 def squared_distances(x: Float[Array, "N ..."], y: Float[Array, "M ..."]) -> Float[Array, "N M"]:
     """The squared distances between the rows of two arrays, from the differences themselves.
 
-    Not from products of rows, ‖x‖² − 2x·y + ‖y‖², whose digits cancel where rows are close.
+    Not from products of rows, ‖x‖² − 2x·y + ‖y‖², whose digits cancel where rows are close. One
+    feature of all pairs after the other, so that memory does not grow with their number.
 
     Example:
         >>> squared_distances(jnp.array([[0.0, 0.0]]), jnp.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
         [[25.0, 0.0]]
     """
-    return jnp.sum((x[:, None] - y[None]) ** 2, axis=range(2, 1 + x.ndim))
+
+    def add(total: Array, feature: tuple[Array, Array]) -> tuple[Array, None]:
+        return total + _squared_differences(*feature), None
+
+    x, y = (rows.reshape(len(rows), math.prod(rows.shape[1:])) for rows in (x, y))
+    start = jnp.zeros_like(x, shape=(len(x), len(y)))
+    return jax.lax.scan(add, start, (x.T, y.T))[0]
+
+
+@jax.checkpoint  # what the derivative needs is computed again, not kept for every feature
+def _squared_differences(x: Float[Array, " N"], y: Float[Array, " M"]) -> Float[Array, "N M"]:
+    return (x[:, None] - y[None]) ** 2
 
 
 @takes(SAMPLE)
