@@ -13,20 +13,25 @@ from jaxtyping import Array, Float
 from jaxae.losses._arguments import Arguments
 from jaxae.losses._error import derivative_of
 from jaxae.losses._loss import Loss
+from jaxae.losses._mean import Mean
+from jaxae.losses._shared_scale import SharedScaleGaussian
+
+Written = Loss | SharedScaleGaussian
 
 
-def analytic_gradient(loss: Loss) -> Callable[..., Float[Array, "N ..."]]:
+def analytic_gradient(loss: Written) -> Callable[..., Float[Array, "N ..."]]:
     """The closed form of a loss's gradient by its predictions.
 
     gradient(A, Y) = w·m·e'(A, Y) / Σ what counts
 
     where e' is the derivative of the error, w the weights, m the mask, and the denominator is the
-    loss's own: for `mse` 2(A − Y)/(N·C), for `sse_per_sample` 2(A − Y)/N, for `sse` 2(A − Y). No
-    automatic differentiation is involved.
+    loss's own: for `mse` 2(A − Y)/(N·C), for `sse_per_sample` 2(A − Y)/N, for `sse` 2(A − Y). For a
+    SharedScaleGaussian e' is (A − Y)/σ², with its own scale. No automatic differentiation is
+    involved.
 
     Args:
         loss: a Loss whose error has a closed form: those of jaxae have one, an error of your own is
-            marked with `@closed_form(derivative)`.
+            marked with `@closed_form(derivative)`. Or a SharedScaleGaussian.
 
     Returns:
         A function of what the loss takes, `gradient(predictions, targets, where=…, weights=…)`,
@@ -34,7 +39,7 @@ def analytic_gradient(loss: Loss) -> Callable[..., Float[Array, "N ..."]]:
         of the prediction.
 
     Raises:
-        TypeError: something else than a Loss; a function of batch means has no such form.
+        TypeError: something else; other functions of batch means have no such form.
         ValueError: an error whose closed form is not known.
 
     Example:
@@ -61,14 +66,14 @@ class Residuals:
         weights: the weights, or None.
     """
 
-    loss: Loss = dataclasses.field(metadata={"static": True})
+    loss: Written = dataclasses.field(metadata={"static": True})
     arrays: Any
     where: Any
     weights: Any
 
 
 def forward(
-    loss: Loss,
+    loss: Written,
     *arrays: ArrayLike,
     where: ArrayLike | None = None,
     weights: ArrayLike | None = None,
@@ -79,7 +84,7 @@ def forward(
     `mse`, SE = (A − Y) ⊙ (A − Y), SSE = ι_Nᵀ SE ι_C, MSE = SSE/(N·C), and then 2(A − Y)/(N·C).
 
     Args:
-        loss: a Loss whose error has a closed form.
+        loss: what `analytic_gradient` takes.
         *arrays: what the loss takes, e.g. predictions and targets, each of shape (N, ...).
         where: bool, over a prefix of the targets' axes.
         weights: non-negative, over a prefix of the targets' axes.
@@ -124,14 +129,22 @@ def backward(residuals: Residuals, cotangent: ArrayLike = 1.0) -> Float[Array, "
     return _gradient(r.loss, cotangent, *r.arrays, where=r.where, weights=r.weights)
 
 
+def has_closed_form(loss: Any) -> bool:
+    """Whether `analytic_gradient` knows the loss's gradient."""
+    return isinstance(loss, Written) and hasattr(loss.error, "derivative")
+
+
 def _demand_closed_form(loss: Any) -> None:
-    if not isinstance(loss, Loss):
-        raise TypeError(f"got {loss!r}, expected a Loss: an error that is added and divided once")
+    if not isinstance(loss, Written):
+        raise TypeError(
+            f"got {loss!r}, expected a Loss: an error that is added and divided once, or a "
+            "SharedScaleGaussian"
+        )
     derivative_of(loss.error)
 
 
 def _gradient(
-    loss: Loss,
+    loss: Written,
     cotangent: ArrayLike,
     *arrays: ArrayLike,
     where: ArrayLike | None = None,
@@ -141,16 +154,24 @@ def _gradient(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _compiled(loss: Loss, cotangent: ArrayLike, arguments: Arguments) -> Array:
+def _compiled(loss: Written, cotangent: ArrayLike, arguments: Arguments) -> Array:
     where, weights = arguments.where, arguments.weights
     statistic: Any = loss.whole(*arguments.arrays, where=where, weights=weights)
-    by_total = jnp.asarray(cotangent, statistic.total.dtype)
-    scale = dataclasses.replace(statistic, total=by_total).value
+    scale = _by_total(loss, statistic, jnp.asarray(cotangent, statistic.total.dtype))
     slopes = jax.vmap(functools.partial(_slopes, loss, scale))(arguments)
     return slopes.astype(arguments.arrays[0].dtype)
 
 
-def _slopes(loss: Loss, scale: Array, one: Arguments) -> Array:
+def _by_total(loss: Written, statistic: Any, cotangent: Array) -> Array:
+    """The derivative by Σ w·m·e: the cotangent, divided as the loss divides that sum."""
+    if isinstance(loss, Loss):
+        return dataclasses.replace(statistic, total=cotangent).value
+    variance = jnp.maximum(statistic.value[0], loss.minimum_variance)
+    weight = statistic.samples if loss.unit == "sample" else statistic.numbers
+    return Mean(0.5 * cotangent / variance, weight).value
+
+
+def _slopes(loss: Written, scale: Array, one: Arguments) -> Array:
     """One sample's w·m·e' times a scale, which comes first so that a large e' stays finite."""
     kept, coverage = loss.covered(one.arrays, one.where, one.weights)
     return coverage.weigh(scale * derivative_of(loss.error)(*kept))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +13,8 @@ from jaxtyping import Array, Float
 from jaxae.losses._arguments import Arguments
 from jaxae.losses._base import BaseLoss
 from jaxae.losses._error import parameters_of
-from jaxae.losses._gradient import analytic_gradient
+from jaxae.losses._gradient import analytic_gradient, has_closed_form
 from jaxae.losses._hyperparameters import check_choice, check_whole
-from jaxae.losses._loss import Loss
 
 # The truncation, h²/6 of the third derivative, is then far below float32's resolution, and so is
 # the rounding, 1e-16/h of the loss, in a mean over some ten thousand numbers.
@@ -130,8 +129,10 @@ def check_gradient(
     moved = _moved(loss, arguments, argument)
     gradient = _gradient(loss, argument, arguments)
     closed = None
-    if argument == 0 and isinstance(loss, Loss) and hasattr(loss.error, "derivative"):
-        written = analytic_gradient(loss)(*arguments.arrays, where=where, weights=weights)
+    if argument == 0 and has_closed_form(loss):
+        written = analytic_gradient(cast(Any, loss))(
+            *arguments.arrays, where=where, weights=weights
+        )
         closed = Difference.between(written, gradient, moved.dtype)
     index = np.unique(np.linspace(0, moved.size - 1, min(points, moved.size)).astype(int))
     with jax.enable_x64(True):
