@@ -1,8 +1,10 @@
 """What a loss accepts: real numbers of shapes that agree, masks and weights over a prefix."""
 
+import reprlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array
@@ -24,8 +26,8 @@ class Arguments(NamedTuple):
         cls, arrays: Sequence[ArrayLike], where: ArrayLike | None, weights: ArrayLike | None
     ) -> "Arguments":
         """The arguments converted to arrays, not yet checked."""
-        where, weights = (None if x is None else jnp.asarray(x) for x in (where, weights))
-        return cls(tuple(jnp.asarray(x) for x in arrays), where, weights)
+        coverage = [None if x is None else _converted(x) for x in (where, weights)]
+        return cls(tuple(_converted(x) for x in arrays), *coverage)
 
     def check(self, names: Sequence[str], event: Event, *, batch_axes: int = 0) -> None:
         """Raise unless shapes and dtypes are what an error takes.
@@ -36,8 +38,9 @@ class Arguments(NamedTuple):
             batch_axes: how many leading axes count samples: 0 for one sample, 1 for a batch.
 
         Raises:
-            TypeError: another number of arrays, a first one that is not floating, others that are
-                not real (not integer, where they name classes), a mask that is not boolean.
+            TypeError: another number of arrays, something else than an array of numbers, a first
+                one that is not floating, others that are not real (not integer, where they name
+                classes), a mask that is not boolean.
             ValueError: shapes that do not agree, a mask or weights of a shape that is not a prefix,
                 no axis that counts the samples.
         """
@@ -46,6 +49,11 @@ class Arguments(NamedTuple):
                 f"got {len(self.arrays)} arrays, expected {len(names)}: {', '.join(names)}; masks "
                 "and weights are keywords, where= and weights="
             )
+        for name, x in zip(names, self.arrays, strict=True):
+            _check_array(name, x)
+        for name, x in (("where", self.where), ("weights", self.weights)):
+            if x is not None:
+                _check_array(name, x)
         if batch_axes:
             self._check_samples(names)
         _check_dtypes(names, self.arrays, event)
@@ -87,6 +95,26 @@ class Arguments(NamedTuple):
         dtype = jnp.float64 if wide else jnp.float32
         first, *others = self.arrays
         return first.astype(dtype), *(x if event.classes else x.astype(dtype) for x in others)
+
+
+def _converted(x: Any) -> Any:
+    """`x` as an array; as it is where that cannot be, for `check` to refuse it by its name."""
+    if isinstance(x, jax.Array | list | tuple):
+        return x
+    try:
+        return jnp.asarray(x)
+    except (TypeError, ValueError, OverflowError):
+        return x
+
+
+def _check_array(name: str, x: Any) -> None:
+    if not isinstance(x, jax.Array):
+        what = f"has dtype {x.dtype}" if hasattr(x, "dtype") else f"is {reprlib.repr(x)}"
+        raise TypeError(
+            f"{name} {what}, expected an array of numbers; convert it, e.g. jnp.asarray({name})"
+        )
+    if jnp.issubdtype(x.dtype, jax.dtypes.extended):
+        raise TypeError(f"{name} has dtype {x.dtype}, a random key, expected an array of numbers")
 
 
 def _check_dtypes(names: Sequence[str], arrays: Sequence[Array], event: Event) -> None:

@@ -35,8 +35,11 @@ class BaseLoss:
     name: str = dataclasses.field(default="", init=False, compare=False)
 
     def __post_init__(self):
-        if not callable(self.error):
-            raise TypeError(f"the error is {self.error!r}, expected a function of arrays")
+        if not callable(self.error) or isinstance(self.error, BaseLoss | type):
+            raise TypeError(
+                f"the error is {self.error!r}, expected a function of arrays, such as "
+                "squared_error or HuberError(0.5)"
+            )
 
     def mean(
         self, *arrays: ArrayLike, where: ArrayLike | None = None, weights: ArrayLike | None = None

@@ -25,6 +25,9 @@ def contractive_penalty(encode: Encode, x: Float[Array, "..."]) -> Float[Array, 
     Returns:
         The penalty, a scalar, in squared units of the code per unit of x.
 
+    Raises:
+        TypeError: a sample or a code that is not floating.
+
     Example:
         >>> float(contractive_penalty(lambda x: jnp.array([x[0] * x[1], 3 * x[1]]), jnp.ones(2)))
         11.0
@@ -33,6 +36,7 @@ def contractive_penalty(encode: Encode, x: Float[Array, "..."]) -> Float[Array, 
         Rifai et al., Contractive auto-encoders: explicit invariance during feature extraction, ICML
         2011, section 3, https://icml.cc/2011/papers/455_icmlpaper.pdf
     """
+    _check_floating(encode, x)
     return jnp.sum(lengthened(jax.jacfwd(encode)(x)) ** 2)
 
 
@@ -53,6 +57,7 @@ def hutchinson_penalty(
         The estimate, a scalar, in squared units of the code per unit of x.
 
     Raises:
+        TypeError: a sample or a code that is not floating.
         ValueError: a number of probes that is not whole, or below 1.
 
     Example:
@@ -66,6 +71,17 @@ def hutchinson_penalty(
         https://doi.org/10.1080/03610918908812806
     """
     check_whole("probes", probes, 1)
+    _check_floating(encode, x)
     directions = jax.random.rademacher(key, (probes, *x.shape), x.dtype)
     push = jax.linearize(encode, x)[1]
     return jnp.sum(lengthened(jax.vmap(push)(directions)) ** 2) / probes
+
+
+def _check_floating(encode: Encode, x: Array) -> None:
+    """Raise unless a sample and its code are floating: others have no derivatives."""
+    for name, dtype in (("x", x.dtype), ("encode(x)", jax.eval_shape(encode, x).dtype)):
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise TypeError(
+                f"{name} has dtype {dtype}, expected a floating dtype; convert it, e.g. "
+                f"{name}.astype(jnp.float32)"
+            )

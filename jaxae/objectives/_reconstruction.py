@@ -1,6 +1,8 @@
 """The reconstruction term: a loss between what the model predicts and the target."""
 
 import dataclasses
+import numbers
+import reprlib
 
 from jaxtyping import Array
 
@@ -31,6 +33,10 @@ def reconstruction(
     Returns:
         A Term.
 
+    Raises:
+        TypeError: something else than a loss, a coefficient that is no number, a mask or weights
+            that are no functions of a View.
+
     Example:
         >>> import jax.numpy as jnp
         >>> from jaxae.losses import bce, mse
@@ -41,6 +47,13 @@ def reconstruction(
         >>> reconstruction(mse) == reconstruction(bce)
         False
     """
+    if not isinstance(loss, BaseLoss):
+        raise TypeError(f"got {loss!r}, expected a loss; of a plain error make one: Loss(error)")
+    if not isinstance(coefficient, numbers.Real):
+        raise TypeError(f"the coefficient is {coefficient!r}, expected a Python number")
+    for name, read in (("where", where), ("weights", weights)):
+        if read is not None and not callable(read):
+            raise TypeError(f"{name} is {reprlib.repr(read)}, expected a function of the View")
     read = Reconstruction(loss)
     return loss_term(loss, read, coefficient=coefficient, where=where, weights=weights)
 

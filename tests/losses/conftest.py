@@ -1,5 +1,6 @@
-"""What tests of losses share: how far a float32 number is from the exact one."""
+"""What tests of losses share: how far a float32 number is from the exact one, and mistakes."""
 
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -14,3 +15,11 @@ def ulp():
         return np.max(abs(np.asarray(got, np.float64) - expected) / spacing)
 
     return distance
+
+
+@pytest.fixture
+def unchecked():
+    """Without the type checker of the tests, which refuses mistakes before jaxae sees them."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

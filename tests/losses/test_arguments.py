@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from jaxae.losses import (
+    HuberError,
     Loss,
+    analytic_gradient,
     cce,
     cce_from_classes,
     cosine,
@@ -69,12 +71,52 @@ def test_another_number_of_parameters_is_refused(loss):
     assert jnp.isfinite(loss(np.ones((4, 3, PARAMETERS[loss]), np.float32), ONE))
 
 
-@pytest.mark.parametrize("error", ["mse", 2.0, None])
+NO_ARRAYS = {
+    "None": (None, "None, expected"),
+    "a string": ("A", "'A', expected"),
+    "a list": ([[1.0, 2.0]], r"\[\[1\.0, 2\.0\]\], expected"),
+    "an object": (np.array([[None, 1]]), "has dtype object, expected"),
+    "strings": (np.array(["A"]), "has dtype <U1, expected"),
+    "a date": (np.array(["2020-01-01"], "M8[D]"), r"has dtype datetime64\[D\], expected"),
+    "a key": (jax.random.key(0), "has dtype key<fry>, a random key, expected"),
+    "a loss": (mse, "Loss mse.*expected|Loss.*expected"),
+}
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("wrong", NO_ARRAYS)
+def test_what_is_no_array_of_numbers_is_named(wrong):
+    bad, message = NO_ARRAYS[wrong]
+    for call in (mse, mse.mean, mse.per_sample, mse.merged, analytic_gradient(mse)):
+        with pytest.raises(TypeError, match=f"^prediction .*{message} an array of numbers"):
+            call(bad, ONE)
+        with pytest.raises(TypeError, match=f"^target .*{message} an array of numbers"):
+            call(ONE, bad)
+        for name in ("where", "weights"):
+            if bad is not None:
+                with pytest.raises(TypeError, match=f"^{name} .*{message} an array of numbers"):
+                    call(ONE, ONE, **{name: bad})
+
+
+def test_python_numbers_are_arrays_of_one_sample():
+    assert mse.mean(3.0, 1).value == 4
+
+
+@pytest.mark.parametrize("error", ["mse", 2.0, None, mse, HuberError])
 def test_an_error_that_is_no_function_is_refused(error):
     loss = Loss(abs)
     object.__setattr__(loss, "error", error)  # the tests' type checker refuses it earlier
     with pytest.raises(TypeError, match="expected a function of arrays"):
         loss.__post_init__()
+
+
+@pytest.mark.parametrize("wrong", [None, "batch", 1, ["sample"]])
+def test_an_unknown_unit_or_count_is_refused(wrong):
+    for name, options in (("unit", "element, sample, total"), ("count", "weight, valid, nonzero")):
+        loss = Loss(abs)
+        object.__setattr__(loss, name, wrong)
+        with pytest.raises(ValueError, match=f"{name} is .*, expected one of {options}"):
+            loss.__post_init__()
 
 
 def test_an_argument_with_a_default_is_a_hyperparameter():

@@ -67,6 +67,17 @@ def test_squares_of_short_floats_are_added_in_float32():
     assert hutchinson_penalty(lambda x: 300 * x, ones, key=key) == 4 * 300**2
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_what_has_no_derivative_is_refused():
+    pixels, key = jnp.arange(4), jax.random.key(0)
+    estimate = functools.partial(hutchinson_penalty, key=key)
+    for penalty in (contractive_penalty, estimate):
+        with pytest.raises(TypeError, match=r"^x has dtype int32, expected a floating dtype"):
+            jax.jit(functools.partial(penalty, jnp.sin))(pixels)
+        with pytest.raises(TypeError, match=r"^encode\(x\) has dtype int32, expected a floating"):
+            penalty(lambda x: x.astype(jnp.int32), jnp.ones(4))
+
+
 def test_no_probes_are_refused():
     with pytest.raises(ValueError, match="probes is 0, expected a whole number of at least 1"):
         hutchinson_penalty(jnp.sin, jnp.ones(2), key=jax.random.key(0), probes=0)

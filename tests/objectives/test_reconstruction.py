@@ -1,8 +1,19 @@
+import inspect
+
 import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxae.losses import Loss, bce, bce_from_probabilities, from_logits, gaussian, mae, mse
+from jaxae.losses import (
+    Loss,
+    bce,
+    bce_from_probabilities,
+    from_logits,
+    gaussian,
+    mae,
+    mse,
+    squared_error,
+)
 from jaxae.models import MLPAutoencoder
 from jaxae.objectives import View, reconstruction
 
@@ -56,6 +67,28 @@ def test_logits_are_not_expected_of_a_model_that_has_none():
 
 def test_the_coefficient_is_the_terms():
     assert reconstruction(mse, coefficient=0.5).coefficient == 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("mse",), "got 'mse', expected a loss; of a plain error make one"),
+        ((squared_error,), "expected a loss; of a plain error make one"),
+        ((None,), "got None, expected a loss"),
+        ((mse, "a"), "the coefficient is 'a', expected a Python number"),
+        ((mse, None), "the coefficient is None, expected a Python number"),
+    ],
+)
+def test_what_is_no_loss_or_coefficient_is_refused(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        inspect.unwrap(reconstruction)(*arguments)
+
+
+@pytest.mark.parametrize("name", ["where", "weights"])
+def test_masks_and_weights_that_are_no_functions_of_a_view_are_refused(name):
+    for wrong in ("sample_weight", jnp.ones(5), True):
+        with pytest.raises(TypeError, match=f"{name} is .*, expected a function of the View"):
+            inspect.unwrap(reconstruction)(mse, **{name: wrong})
 
 
 def known(view):
