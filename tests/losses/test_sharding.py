@@ -5,14 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Of every loss in test_contract.py, without and with masks and weights. What it can do with axes of
+# Of every loss in catalogue.py, without and with masks and weights. What it can do with axes of
 # the explicit type shows when it is traced; numbers are compared for losses that are no means of
 # elementwise errors. (Of all losses, sharded by axes of the automatic type, in test_contract.py.)
 QUESTIONS = """
 import jax, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxae.losses import Loss
-from test_contract import LOSSES, SHAPES, WEIGHTS, WHERE, example
+from tests.losses.catalogue import LOSSES, SHAPES, WEIGHTS, WHERE, example
 
 def both(loss, arrays, where, weights):
     bare = jax.value_and_grad(loss)(*arrays)
@@ -43,5 +43,5 @@ for kind, losses in ((AxisType.Explicit, LOSSES), (AxisType.Auto, compared)):
 
 def test_samples_on_four_devices_give_the_same_value_and_gradient():
     flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
-    environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": str(Path(__file__).parent)}
+    environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run([sys.executable, "-c", QUESTIONS], env=environment, check=True)
