@@ -16,7 +16,9 @@ from jaxae.losses import (
     CategoricalCrossEntropy,
     ClippedBinaryCrossEntropy,
     FocalError,
+    GaussianError,
     Loss,
+    cosine_distance_of_vectors,
     heteroscedastic_gaussian_error,
 )
 
@@ -58,6 +60,18 @@ def formulas() -> dict[str, Formula]:
             Loss(CategoricalCrossEntropy(label_smoothing=0.1)), "distributions", {}
         ),
         "cce_from_classes": Formula(losses.cce_from_classes, "classes", {}),
+        "cce_from_probabilities": Formula(losses.cce_from_probabilities, "shares", {}),
+        "cce_from_probabilities_and_classes": Formula(
+            losses.cce_from_probabilities_and_classes, "shares and classes", {}
+        ),
+        "categorical_focal": Formula(losses.categorical_focal, "distributions", {}),
+        "kl_divergence": Formula(losses.kl_divergence, "log shares", {}),
+        "kl_divergence_from_probabilities": Formula(
+            losses.kl_divergence_from_probabilities, "shares", {}
+        ),
+        "generalised_kl_divergence": Formula(losses.generalised_kl_divergence, "log shares", {}),
+        "cosine of vectors": Formula(Loss(cosine_distance_of_vectors), "numbers", {}),
+        "gaussian_nll": Formula(Loss(GaussianError()), "numbers", {}),
         "learned_gaussian_nll": Formula(Loss(heteroscedastic_gaussian_error), "parameters", {}),
     }
     for library, load in (("optax", _optax), ("keras", _keras), ("torch", _torch)):
@@ -90,11 +104,19 @@ def draw(kind: str, samples: int, features: int) -> tuple[np.ndarray, np.ndarray
         return normal, (uniform < 0.3).astype(np.float32)
     if kind == "probabilities":
         return np.clip(random.random((samples, features), np.float32), 0.01, 0.99), uniform
-    logits = normal.reshape(-1, 16)
-    if kind == "classes":
-        return logits, random.integers(0, 16, len(logits), np.int32)
-    targets = uniform.reshape(-1, 16)
-    return logits, targets / targets.sum(-1, keepdims=True)
+    return _of_classes(kind, normal.reshape(-1, 16), uniform.reshape(-1, 16), random)
+
+
+def _of_classes(
+    kind: str, logits: np.ndarray, uniform: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions and targets of events of 16 classes."""
+    shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    predictions = shares if kind.startswith("shares") else logits
+    if kind.endswith("classes"):
+        return predictions, random.integers(0, 16, len(logits), np.int32)
+    targets = uniform / uniform.sum(-1, keepdims=True)
+    return np.log(shares) if kind == "log shares" else predictions, targets
 
 
 def _apart(prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -142,6 +164,9 @@ def _optax() -> dict[str, Callable]:
             P, optax.smooth_labels(Y, 0.1)
         ).mean(),
         "cce_from_classes": mean(optax.softmax_cross_entropy_with_integer_labels),
+        "kl_divergence": mean(optax.kl_divergence),
+        "generalised_kl_divergence": mean(optax.losses.generalized_kl_divergence),
+        "cosine of vectors": mean(optax.cosine_distance),
     }
 
 
@@ -169,6 +194,11 @@ def _keras() -> dict[str, Callable]:
         "cce": swapped(k.CategoricalCrossentropy(from_logits=True)),
         "cce, smoothed": swapped(k.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)),
         "cce_from_classes": swapped(k.SparseCategoricalCrossentropy(from_logits=True)),
+        "cce_from_probabilities": swapped(k.CategoricalCrossentropy()),
+        "cce_from_probabilities_and_classes": swapped(k.SparseCategoricalCrossentropy()),
+        "categorical_focal": swapped(k.CategoricalFocalCrossentropy(alpha=1.0, from_logits=True)),
+        "kl_divergence_from_probabilities": swapped(k.KLDivergence()),
+        "cosine of vectors": lambda P, Y: 1 + k.CosineSimilarity()(Y, P),
     }
 
 
@@ -188,6 +218,11 @@ def _torch() -> dict[str, Callable]:
         "cce": functional.cross_entropy,
         "cce, smoothed": lambda P, Y: functional.cross_entropy(P, Y, label_smoothing=0.1),
         "cce_from_classes": functional.cross_entropy,
+        "kl_divergence": lambda P, Y: functional.kl_div(P, Y, reduction="batchmean"),
+        "cosine of vectors": lambda P, Y: (1 - functional.cosine_similarity(P, Y)).mean(),
+        "gaussian_nll": lambda P, Y: functional.gaussian_nll_loss(
+            P, Y, torch.ones(()).expand_as(Y), full=True
+        ),
         "learned_gaussian_nll": lambda P, Y: functional.gaussian_nll_loss(
             P[..., 0], Y, P[..., 1].exp(), full=True
         ),
