@@ -88,7 +88,7 @@ class BaseLoss:
             >>> float((mse.merged(A[:4], Y[:4]) + mse.merged(A[4:], Y[4:])).value), float(mse(A, Y))
             (28.5, 28.5)
         """
-        return self._over_batch(_merge, arrays, where, weights)
+        return self._over_batch(_merged, arrays, where, weights)
 
     def whole(
         self, *arrays: ArrayLike, where: ArrayLike | None = None, weights: ArrayLike | None = None
@@ -174,38 +174,40 @@ class BaseLoss:
 
     def _over_batch(
         self,
-        end: Callable[["BaseLoss", Statistic], Any],
+        function: Callable[["BaseLoss", Arguments], Any],
         arrays: tuple[ArrayLike, ...],
         where: ArrayLike | None,
         weights: ArrayLike | None,
     ) -> Any:
-        return _compiled(self, end, self.checked(arrays, where, weights))
+        return _compiled(self, function, self.checked(arrays, where, weights))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _compiled(
-    loss: BaseLoss, end: Callable[[BaseLoss, Statistic], Any], arguments: Arguments
+    loss: BaseLoss, function: Callable[[BaseLoss, Arguments], Any], arguments: Arguments
 ) -> Any:
-    return end(loss, _statistics(loss, arguments))
+    return function(loss, arguments)
 
 
-def _statistics(loss: BaseLoss, arguments: Arguments) -> Statistic:
-    def one(arguments: Arguments) -> Statistic:
-        return loss.mean(*arguments.arrays, where=arguments.where, weights=arguments.weights)
-
+def _of_samples(function: Callable[[Arguments], Any], arguments: Arguments) -> Any:
+    """What a function of one sample gives of each."""
     if len(arguments.arrays[0]) == 1:
         # XLA on CPU sums the only row of a vmapped batch in sequence: slow, and off by 1e-4 at 10⁸.
-        return jax.tree.map(lambda x: x[None], one(jax.tree.map(lambda x: x[0], arguments)))
-    return jax.vmap(one)(arguments)
+        return jax.tree.map(lambda x: x[None], function(jax.tree.map(lambda x: x[0], arguments)))
+    return jax.vmap(function)(arguments)
 
 
-def _each_finished(loss: BaseLoss, statistics: Statistic) -> Array:
-    return jax.vmap(lambda statistic: loss.finish(statistic.value))(statistics)
+def _of_sample(loss: BaseLoss, one: Arguments) -> Statistic:
+    return loss.mean(*one.arrays, where=one.where, weights=one.weights)
 
 
-def _merge(_: BaseLoss, statistics: Statistic) -> Statistic:
-    return statistics.merge()
+def _each_finished(loss: BaseLoss, arguments: Arguments) -> Array:
+    return _of_samples(lambda one: loss.finish(_of_sample(loss, one).value), arguments)
 
 
-def _finished(loss: BaseLoss, statistics: Statistic) -> Array:
-    return loss.finish(statistics.merge().value)
+def _merged(loss: BaseLoss, arguments: Arguments) -> Statistic:
+    return _of_samples(functools.partial(_of_sample, loss), arguments).merge()
+
+
+def _finished(loss: BaseLoss, arguments: Arguments) -> Array:
+    return loss.finish(_merged(loss, arguments).value)

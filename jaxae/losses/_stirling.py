@@ -29,13 +29,26 @@ def log_ratio(log_rate: Array, y: Array) -> tuple[Array, Array, Array]:
     The logarithms are finite at y = 0. The difference rounds like a logarithm below ½.
     """
     y = jnp.maximum(y, jnp.finfo(y.dtype).tiny)
-    mantissa, exponent = jnp.frexp(jax.lax.stop_gradient(y))
+    mantissa, exponent = _mantissa_and_exponent(jax.lax.stop_gradient(y))
     low = mantissa < math.sqrt(0.5)
-    exponent = exponent.astype(y.dtype) - low.astype(y.dtype)
+    exponent = exponent - low.astype(y.dtype)
     log_high = exponent * _LOG2_HIGH
     log_low = exponent * _LOG2_LOW + _log(jnp.where(low, 2 * mantissa, mantissa), y)
     ratio = (log_rate - log_high) - log_low
     return (abs(ratio) < 1) & (y > jnp.finfo(y.dtype).tiny), ratio, log_high + log_low
+
+
+def _mantissa_and_exponent(y: Array) -> tuple[Array, Array]:
+    """Those of `frexp` for positive normal numbers, in y's dtype, by its bits alone.
+
+    `jnp.frexp` under a vmap loses the sharding of explicit axes.
+    """
+    info = jnp.finfo(y.dtype)
+    bits = jax.lax.bitcast_convert_type(y, f"int{info.bits}")
+    zero = (info.maxexp - 2) << info.nmant  # the bits of ½, whose exponent is 0
+    mantissa = (bits & ((1 << info.nmant) - 1)) | zero
+    exponent = (bits - zero) >> info.nmant
+    return jax.lax.bitcast_convert_type(mantissa, y.dtype), exponent.astype(y.dtype)
 
 
 @jax.custom_jvp

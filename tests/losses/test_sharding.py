@@ -12,7 +12,7 @@ QUESTIONS = """
 import jax, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxae.losses import Loss
-from tests.losses.catalogue import LOSSES, SHAPES, WEIGHTS, WHERE, example
+from tests.losses.catalogue import LOSSES, PAIRWISE, SHAPES, WEIGHTS, WHERE, example
 
 def both(loss, arrays, where, weights):
     bare = jax.value_and_grad(loss)(*arrays)
@@ -25,6 +25,7 @@ def check(name, got, expected):
     assert farthest <= 4e-6 * abs(slopes).max(), (name, gradient, slopes)
 
 compiled = jax.jit(both, static_argnums=0)
+each = jax.jit(lambda loss, arrays: loss.per_sample(*arrays), static_argnums=0)
 compared = {n: x for n, x in LOSSES.items() if n in SHAPES or n == "mse" or not isinstance(x, Loss)}
 expected = {n: compiled(x, example(x), WHERE, WEIGHTS) for n, x in compared.items()}
 for kind, losses in ((AxisType.Explicit, LOSSES), (AxisType.Auto, compared)):
@@ -35,6 +36,8 @@ for kind, losses in ((AxisType.Explicit, LOSSES), (AxisType.Auto, compared)):
             sharded = jax.device_put((example(loss), WHERE, WEIGHTS), rows)
             assert len(sharded[1].sharding.device_set) == 4
             lowered = compiled.lower(loss, *sharded)
+            if name not in PAIRWISE:
+                each.lower(loss, sharded[0])
             if name in compared:
                 for pair in zip(lowered.compile()(*sharded), expected[name], strict=True):
                     check(name, *pair)
