@@ -189,6 +189,7 @@ from jaxae.losses._mean import (
     Mean as Mean,
     Rows as Rows,
     Statistic as Statistic,
+    Sums as Sums,
     Total as Total,
 )
 from jaxae.losses._negative_binomial import (

@@ -24,7 +24,7 @@ DATA = {
 }
 # In the example of what makes or takes them.
 SHOWN_ELSEWHERE = {
-    *("BaseLoss", "Difference", "Event", "GradientReport", "Residuals", "Statistic"),
+    *("BaseLoss", "Difference", "Event", "GradientReport", "Residuals", "Statistic", "Sums"),
     *("backward", "derivative_of", "event_of", "identity", "link_of"),
 }
 # The functions and classes whose results a loss adds.
