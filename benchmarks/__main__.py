@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks._allocator import settled
 from benchmarks._report import table, write
 from benchmarks._result import Result
 from benchmarks._setting import setting, summary
@@ -25,6 +26,7 @@ DATA_DIR = Path("../shared/data/mnist")
 def main() -> int:
     """Run the benchmarks that were asked for; the exit code."""
     options = _options()
+    settled()
     console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
     names = [options.only] if options.only else list(ROUNDS)
     try:

@@ -18,7 +18,6 @@ from jaxae.losses import (
     FocalError,
     GaussianError,
     Loss,
-    cosine_distance_of_vectors,
     heteroscedastic_gaussian_error,
 )
 
@@ -70,7 +69,6 @@ def formulas() -> dict[str, Formula]:
             losses.kl_divergence_from_probabilities, "shares", {}
         ),
         "generalised_kl_divergence": Formula(losses.generalised_kl_divergence, "log shares", {}),
-        "cosine of vectors": Formula(Loss(cosine_distance_of_vectors), "numbers", {}),
         "gaussian_nll": Formula(Loss(GaussianError()), "numbers", {}),
         "learned_gaussian_nll": Formula(Loss(heteroscedastic_gaussian_error), "parameters", {}),
     }
@@ -166,7 +164,6 @@ def _optax() -> dict[str, Callable]:
         "cce_from_classes": mean(optax.softmax_cross_entropy_with_integer_labels),
         "kl_divergence": mean(optax.kl_divergence),
         "generalised_kl_divergence": mean(optax.losses.generalized_kl_divergence),
-        "cosine of vectors": mean(optax.cosine_distance),
     }
 
 
@@ -198,7 +195,6 @@ def _keras() -> dict[str, Callable]:
         "cce_from_probabilities_and_classes": swapped(k.SparseCategoricalCrossentropy()),
         "categorical_focal": swapped(k.CategoricalFocalCrossentropy(alpha=1.0, from_logits=True)),
         "kl_divergence_from_probabilities": swapped(k.KLDivergence()),
-        "cosine of vectors": lambda P, Y: 1 + k.CosineSimilarity()(Y, P),
     }
 
 
@@ -219,7 +215,6 @@ def _torch() -> dict[str, Callable]:
         "cce, smoothed": lambda P, Y: functional.cross_entropy(P, Y, label_smoothing=0.1),
         "cce_from_classes": functional.cross_entropy,
         "kl_divergence": lambda P, Y: functional.kl_div(P, Y, reduction="batchmean"),
-        "cosine of vectors": lambda P, Y: (1 - functional.cosine_similarity(P, Y)).mean(),
         "gaussian_nll": lambda P, Y: functional.gaussian_nll_loss(
             P, Y, torch.ones(()).expand_as(Y), full=True
         ),

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxae.losses._categorical_probabilities import Shares
 from jaxae.losses._error import Event, reads, takes
+from jaxae.losses._fusion import fenced
 from jaxae.losses._hyperparameters import (
     as_tuple,
     check_between,
@@ -123,16 +124,16 @@ class CategoricalFocalError(_Focus):
 @jax.custom_jvp
 def _softmax(z: Array) -> _Odds:
     """Of logits; the most likely class, whose p may round to 1, keeps the digits of 1 − p."""
-    below = z - z.max(-1, keepdims=True)
-    weights, top = jnp.exp(below), below == 0
-    # Of several classes that are equally likely, all but one are among the others.
-    ties = top.sum(-1, keepdims=True, dtype=z.dtype) - 1
-    others = jnp.where(top, 0, weights).sum(-1, keepdims=True) + ties
-    total = 1 + others
-    rest = jnp.where(top, others, 1 + (others - weights)) / total
+    largest = fenced(z.max(-1))[..., None]
+    weights, top = jnp.exp(z - largest), z == largest
+    total, others = weights.sum(-1), fenced(jnp.where(top, 0, weights)).sum(-1)
+    # Classes that are equally likely are among the others of each other.
+    others = jnp.where(total < 1.5, others, total - 1)
+    share, log_total = (fenced(x)[..., None] for x in (1 / (1 + others), jnp.log1p(others)))
+    rest = jnp.where(top, others[..., None], 1 + (others[..., None] - weights)) * share
     # A class that is ruled out has −inf, which times 0 would be NaN.
-    surprise = jnp.log1p(others) - jnp.maximum(below, jnp.finfo(z.dtype).min)
-    return _Odds(weights / total, rest, surprise)
+    surprise = log_total + jnp.minimum(largest - z, jnp.finfo(z.dtype).max)
+    return _Odds(weights * share, rest, surprise)
 
 
 @_softmax.defjvp
@@ -151,7 +152,7 @@ def _slope(gamma: float, z: Array, weights: Array) -> Array:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _from_logits(gamma: float, z: Array, weights: Array) -> Array:
-    return (weights * _softmax(z).errors(gamma)).sum(-1)
+    return fenced(weights * _softmax(z).errors(gamma)).sum(-1)
 
 
 @_from_logits.defjvp

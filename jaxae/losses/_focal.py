@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxae.losses._elementary import log1p
 from jaxae.losses._error import from_logits
-from jaxae.losses._fusion import fenced, unshared
+from jaxae.losses._fusion import fenced
 from jaxae.losses._hyperparameters import check_from_to, check_not_negative
 from jaxae.losses._loss import Loss
 from jaxae.losses._smoothing import smooth
@@ -63,7 +62,7 @@ class FocalError:
     def __call__(
         self, logits: Float[Array, "..."], target: Float[Array, "..."]
     ) -> Float[Array, "..."]:
-        return unshared(functools.partial(_focal, self.gamma))(logits, *self._weights(target))
+        return _focal(self.gamma, logits, *self._weights(target))
 
     def derivative(self, logits: Array, target: Array) -> Array:
         """The derivative by the logits."""
@@ -92,7 +91,9 @@ def _slope(gamma: float, z: Array, positive: Array, negative: Array) -> Array:
 def _both_sides(z: Array) -> tuple[Array, Array, Array, Array]:
     """The probabilities p = σ(z) and q = 1 − p, and −log p and −log q, with all their digits."""
     odds = jnp.exp(-abs(z))
-    larger, rest = 1 / (1 + odds), log1p(odds)
+    whole = fenced(1 + odds)
+    larger = 1 / whole
+    rest = jnp.log(whole) + (odds - (whole - 1)) * larger  # log(1 + odds), as log1p
     smaller, surprise = odds * larger, rest + abs(z)
     below = z < 0
     p, q = jnp.where(below, smaller, larger), jnp.where(below, larger, smaller)

@@ -17,7 +17,8 @@ _LARGE = 2.0**14
 def _slope(log_rate: Array, target: Array) -> Array:
     """The derivative by the log rate, rate − target, with its digits where both are close."""
     near, ratio, _ = log_ratio(log_rate, target)
-    close = target * jnp.expm1(jnp.where(near, ratio, 0))
+    ratio = jnp.where(near, ratio, 0)
+    close = target * (ratio + exp_remainder(ratio))
     return jnp.where(near, close, finite_exp(log_rate) - target)
 
 

@@ -1,5 +1,7 @@
 """The public losses, and what each is asked with: the contract's one list."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -111,6 +113,19 @@ def moving(loss, arrays):
     return floating[:1] + [x and name_of(loss) not in ROUNDED for x in floating[1:]]
 
 
+def moved(loss, arrays):
+    return tuple(x for x, moves in zip(arrays, moving(loss, arrays), strict=True) if moves)
+
+
+def built_again(loss):
+    """An equal loss from its constructor, whose error is built again as well."""
+    fields = {x.name: getattr(loss, x.name) for x in dataclasses.fields(loss) if x.init}
+    error = fields.get("error")
+    if dataclasses.is_dataclass(error):
+        fields["error"] = dataclasses.replace(error)
+    return type(loss)(**fields)
+
+
 EXTREMES = np.float32([0, 1, 0.5, -1, 1e4, -1e4, 1e30, -1e30, 1e-40, -1e-40])
 UNIT = EXTREMES[[0, 1, 2, 8]]
 COUNTS = np.float32([0, 1, 7, 1e4, 1e30])
@@ -151,3 +166,19 @@ def arguments(loss, columns):
     predicted = len(columns) - len(others)
     first = np.stack(columns[:predicted], -1) if event_of(loss.error).prediction else columns[0]
     return first, *columns[predicted:]
+
+
+def whole_extremes(loss):
+    """Batches whose samples hold extreme numbers: each one alone, and all of them mixed."""
+    rng, usual = np.random.default_rng(3), example(loss)
+    firsts = PREDICTIONS.get(name_of(loss), EXTREMES)
+    others = TARGETS.get(name_of(loss), EXTREMES)
+    for pick in (
+        *(lambda pool, shape, i=i: np.full(shape, pool[i % len(pool)]) for i in range(10)),
+        rng.choice,
+    ):
+        first = pick(firsts, usual[0].shape)
+        rest = [x if x.dtype == np.int32 else pick(others, x.shape) for x in usual[1:]]
+        yield (first, *usual[1:])
+        yield (usual[0], *rest)
+        yield (first, *rest)

@@ -1,7 +1,6 @@
 """The same questions of every public loss, from one list: whatever `jaxae.losses` exports."""
 
 import copy
-import dataclasses
 import functools
 import os
 import pickle
@@ -20,27 +19,23 @@ from tests.losses.catalogue import (
     ADDING,
     CLOSED,
     ELEMENTWISE,
-    EXTREMES,
     LOSSES,
     PAIRWISE,
-    PREDICTIONS,
     REPEATED,
     SAMPLES,
     SHAPES,
     STOPPED,
-    TARGETS,
     WEIGHTS,
     WHERE,
     about,
+    built_again,
     example,
+    moved,
     moving,
     name_of,
     of_every,
+    whole_extremes,
 )
-
-
-def moved(loss, arrays):
-    return tuple(x for x, moves in zip(arrays, moving(loss, arrays), strict=True) if moves)
 
 
 def value_of(loss, arrays, where, moved, weights):
@@ -248,15 +243,6 @@ def test_masks_and_weights_of_square_batches_belong_to_samples(loss):
     assert loss(*arrays, where=first > 0) == about(expected)
 
 
-def built_again(loss):
-    """An equal loss from its constructor, whose error is built again as well."""
-    fields = {x.name: getattr(loss, x.name) for x in dataclasses.fields(loss) if x.init}
-    error = fields.get("error")
-    if dataclasses.is_dataclass(error):
-        fields["error"] = dataclasses.replace(error)
-    return type(loss)(**fields)
-
-
 @of_every(LOSSES)
 def test_an_equal_loss_or_new_values_are_not_compiled_again(loss):
     arrays = example(loss)
@@ -314,22 +300,6 @@ def test_pairwise_losses_are_those_that_keep_rows():
     merged = {n: jax.eval_shape(x.merged, *example(x)) for n, x in LOSSES.items()}
     kept = {n for n, x in merged.items() if isinstance(x, Rows)}
     assert kept == PAIRWISE
-
-
-def whole_extremes(loss):
-    """Batches whose samples hold extreme numbers: each one alone, and all of them mixed."""
-    rng, usual = np.random.default_rng(3), example(loss)
-    firsts = PREDICTIONS.get(name_of(loss), EXTREMES)
-    others = TARGETS.get(name_of(loss), EXTREMES)
-    for pick in (
-        *(lambda pool, shape, i=i: np.full(shape, pool[i % len(pool)]) for i in range(10)),
-        rng.choice,
-    ):
-        first = pick(firsts, usual[0].shape)
-        rest = [x if x.dtype == np.int32 else pick(others, x.shape) for x in usual[1:]]
-        yield (first, *usual[1:])
-        yield (usual[0], *rest)
-        yield (first, *rest)
 
 
 @of_every(LOSSES)

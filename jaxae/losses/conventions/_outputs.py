@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxae.losses._base import BaseLoss
+from jaxae.losses._hyperparameters import check_not_negative
 from jaxae.losses._mean import Statistic
 
 Arrays = Mapping[str, ArrayLike]
@@ -62,7 +63,9 @@ class SeveralOutputs:
         weights: what an output's loss is multiplied by; 1 where not named.
 
     Raises:
-        ValueError: no losses, or a weight of an output that has no loss.
+        TypeError: something else than a mapping to losses.
+        ValueError: no losses, or a weight that is negative, infinite, or of an output that has no
+            loss.
 
     Example:
         >>> import jax.numpy as jnp
@@ -85,11 +88,12 @@ class SeveralOutputs:
     outputs: tuple[tuple[str, BaseLoss, float], ...]
 
     def __init__(self, losses: Mapping[str, BaseLoss], weights: Mapping[str, float] | None = None):
-        if not losses:
-            raise ValueError("got no losses, expected one for each output")
+        _check_losses(losses)
         weights = weights or {}
         _check_names("weights", weights, losses, partly=True)
         outputs = tuple((name, losses[name], weights.get(name, 1.0)) for name in sorted(losses))
+        for name, _, weight in outputs:
+            check_not_negative(f"weights[{name!r}]", weight)
         object.__setattr__(self, "outputs", outputs)
 
     def __repr__(self) -> str:
@@ -194,6 +198,19 @@ class SeveralOutputs:
     def _weighted(self, values: Mapping[str, Array]) -> Array:
         first, *others = (weight * values[name] for name, _, weight in self.outputs)
         return sum(others, start=first)
+
+
+def _check_losses(losses: Any) -> None:
+    if not isinstance(losses, Mapping):
+        raise TypeError(f"got {losses!r}, expected a mapping from outputs' names to their losses")
+    if not losses:
+        raise ValueError("got no losses, expected one for each output")
+    for name, loss in losses.items():
+        if not isinstance(loss, BaseLoss):
+            raise TypeError(
+                f"the loss of {name!r} is {loss!r}, expected a loss; of a plain error make one: "
+                "Loss(error)"
+            )
 
 
 def _check_names(

@@ -145,5 +145,26 @@ def test_no_losses_are_refused():
         SeveralOutputs({})
 
 
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("losses", "error", "message"),
+    [
+        ([mse, bce], TypeError, "expected a mapping from outputs' names to their losses"),
+        ({"image": squared_error}, TypeError, "the loss of 'image' is .*, expected a loss; of a"),
+        ({"image": "mse"}, TypeError, "the loss of 'image' is 'mse', expected a loss"),
+    ],
+)
+def test_what_are_no_losses_is_refused(losses, error, message):
+    with pytest.raises(error, match=message):
+        SeveralOutputs(losses)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf"), "1"])
+def test_a_weight_that_is_no_number_of_times_is_refused(weight):
+    with pytest.raises((TypeError, ValueError), match=r"weights\['label'\] is .*, expected a"):
+        SeveralOutputs(LOSSES, weights={"label": weight})
+
+
 def test_repr_says_what_it_is():
     assert "0.25·label: Loss(binary_cross_entropy" in repr(LOSS)
