@@ -31,8 +31,7 @@ def squared_error(
     References:
         optax.losses.squared_error, https://optax.readthedocs.io/en/latest/api/losses.html
     """
-    difference = prediction - target
-    return difference * difference
+    return jnp.square(prediction - target)
 
 
 @closed_form(lambda prediction, target: jnp.sign(prediction - target))

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxae.losses._elementary import cosh_remainder
 from jaxae.losses._error import closed_form
+from jaxae.losses._fusion import apart
 from jaxae.losses._hyperparameters import check_from_to, check_positive
 from jaxae.losses._loss import Loss
 
@@ -47,7 +48,7 @@ class HuberError:
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]
     ) -> Float[Array, "..."]:
-        return _huber(prediction - target, self.delta)
+        return _huber(self.delta, prediction, target)
 
     def derivative(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]
@@ -61,18 +62,19 @@ def _clip(x: Array, bound: float) -> Array:
     return -jnp.maximum(-jnp.maximum(x, -bound), -bound)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _huber(d: Array, delta: float) -> Array:
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _huber(delta: float, prediction: Array, target: Array) -> Array:
     # Nothing that XLA on CPU could not add up as it goes, as it could not a choice of two.
-    size = abs(d)
+    size = abs(prediction - target)
     squared = jnp.minimum(size, delta)
     return squared * (size - squared / 2)
 
 
 @_huber.defjvp
 def _huber_jvp(delta, primals, tangents):
-    (d,), (tangent,) = primals, tangents
-    return _huber(d, delta), _clip(d, delta) * tangent
+    (prediction, target), (dprediction, dtarget) = primals, tangents
+    slope = _clip(apart(prediction) - apart(target), delta)
+    return _huber(delta, prediction, target), slope * (dprediction - dtarget)
 
 
 @closed_form(lambda prediction, target: jnp.tanh(prediction - target))
