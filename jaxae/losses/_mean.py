@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxae.losses._compensation import add_compensated
@@ -16,9 +17,17 @@ Adds = TypeVar("Adds", bound="Sums")
 class Statistic:
     """What is known of some samples, and merges with what is known of others."""
 
-    def __add__(self: Stat, other: Stat) -> Stat:
+    def __add__(self: Stat, other: Any) -> Stat:
         """The statistic of both parts together."""
+        if type(other) is not type(self):
+            return NotImplemented
         return jax.tree.map(jnp.add, self, other)
+
+    def __radd__(self: Stat, other: Any) -> Stat:
+        """The statistic itself, where 0 is added to it: what `sum` begins with."""
+        if not isinstance(other, int) or other != 0:
+            return NotImplemented
+        return self
 
     def scale(self: Stat, weight: Float[Array, ""]) -> Stat:
         """The statistic with its sample counted `weight` times: 0 is absent, 2 is twice."""
@@ -43,7 +52,9 @@ class Sums(Statistic):
 
     Args:
         compensation: what rounding has taken from each sum so far, by its name; nothing unless
-            given. The next addition brings it back.
+            given. The next addition brings it back. Where the fields are not sums but what JAX is
+            told of them (axes, shardings), it is told the same of this; of axes other than 0 or
+            None, give it.
 
     Example:
         >>> merged, plain = Total(jnp.float32(0.0)), jnp.float32(0.0)
@@ -57,8 +68,7 @@ class Sums(Statistic):
 
     def __post_init__(self):
         if self.compensation is None:
-            nothing = {name: jnp.zeros_like(x) for name, x in self.sums.items()}
-            object.__setattr__(self, "compensation", nothing)
+            object.__setattr__(self, "compensation", jax.tree.map(_nothing, self.sums))
 
     @property
     def sums(self) -> dict[str, Any]:
@@ -69,10 +79,20 @@ class Sums(Statistic):
 
     def __add__(self: Adds, other: Any) -> Adds:
         """The sums over both parts together."""
+        if type(other) is not type(self):
+            return NotImplemented
         sums, compensation = add_compensated(
             self.sums, other.sums, self.compensation, other.compensation
         )
         return dataclasses.replace(self, **sums, compensation=compensation)
+
+
+def _nothing(x: Any) -> Any:
+    """What rounding has taken from a number: 0; of what is none, such as a sharding, the same."""
+    if isinstance(x, int):
+        return 0  # the number or the axis, and an axis must not be an array
+    # Array as well: a tracer is one, but not to `isinstance` with a Union.
+    return jnp.zeros_like(x) if isinstance(x, (Array, ArrayLike)) else x
 
 
 @jax.tree_util.register_dataclass
@@ -149,6 +169,8 @@ class Rows(Statistic):
 
     def __add__(self, other: Any) -> "Rows":
         """The rows of both parts, one after the other."""
+        if type(other) is not type(self):
+            return NotImplemented
         return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), self, other)
 
     def scale(self, weight: Float[Array, ""]) -> "Rows":

@@ -35,6 +35,8 @@ class OutputStatistics(Statistic):
 
     def __add__(self, other: Any) -> "OutputStatistics":
         """The statistics of both parts together."""
+        if type(other) is not type(self):
+            return NotImplemented
         return OutputStatistics({n: x + other.by_name[n] for n, x in self.by_name.items()})
 
     def scale(self, weight: Float[Array, ""]) -> "OutputStatistics":
