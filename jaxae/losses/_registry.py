@@ -1,6 +1,9 @@
 """Ready-made losses and likelihoods by name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jaxtyping import Array
 
 from jaxae.losses._base import BaseLoss
 from jaxae.losses._bernoulli import bce, bernoulli, bernoulli_nll
@@ -8,7 +11,7 @@ from jaxae.losses._bernoulli_probabilities import bce_from_probabilities
 from jaxae.losses._continuous_bernoulli import continuous_bernoulli, continuous_bernoulli_nll
 from jaxae.losses._discretised_logistic import discretised_logistic, discretised_logistic_nll
 from jaxae.losses._entropy import bce_excess, bce_excess_from_probabilities
-from jaxae.losses._error import event_of, link_of
+from jaxae.losses._error import event_of, identity, link_of, name_of
 from jaxae.losses._focal import focal
 from jaxae.losses._gaussian import gaussian, gaussian_nll, learned_gaussian, learned_gaussian_nll
 from jaxae.losses._laplace import laplace, laplace_nll
@@ -55,9 +58,10 @@ LIKELIHOODS: Mapping[str, Likelihood] = {
 def likelihood_for(loss: BaseLoss) -> Likelihood:
     """The likelihood whose predictions a loss takes, so that a model can be built for it.
 
-    It is the loss's own where the loss is a negative log-likelihood, whatever its hyperparameters;
-    else Bernoulli's, whose mean lies between 0 and 1 as pixels do: a loss on the data's own scale,
-    such as `mse`, compares that mean.
+    It is the loss's own where the loss is a negative log-likelihood, whatever its hyperparameters
+    and whatever it is multiplied by; else the one that reads a prediction as the loss does. A loss
+    on the data's own scale, such as `mse`, gets Bernoulli's, whose mean lies between 0 and 1 as
+    pixels do, and compares that mean.
 
     Args:
         loss: any loss between predictions and targets.
@@ -66,7 +70,8 @@ def likelihood_for(loss: BaseLoss) -> Likelihood:
         A Likelihood.
 
     Raises:
-        ValueError: a loss of classes, whose number it does not know.
+        ValueError: a loss of classes, whose number it does not know, or one that reads predictions
+            as no likelihood does.
 
     Example:
         >>> likelihood_for(poisson_nll) is poisson, likelihood_for(mse) is bernoulli
@@ -75,14 +80,34 @@ def likelihood_for(loss: BaseLoss) -> Likelihood:
         >>> likelihood_for(Loss(GaussianError(0.1), unit="sample"))
         Likelihood(error=GaussianError(scale=0.1), ...)
     """
-    error, event = loss.error, event_of(loss.error)
+    error = _innermost(loss.error)
     for likelihood in LIKELIHOODS.values():
         if likelihood.error == error:
             return likelihood
     if hasattr(error, "draw"):
-        return Likelihood(error, link_of(error), event.parameters or 1)
+        return Likelihood(error, link_of(error), event_of(error).parameters or 1)
+    return gaussian if isinstance(loss, SharedScaleGaussian) else _that_reads_as(error, loss)
+
+
+def _innermost(error: Any) -> Callable[..., Array]:
+    """What an error is made of that is a multiple, a sum or a mean of another one."""
+    while callable(inner := getattr(error, "error", None)):
+        error = inner
+    return error
+
+
+def _that_reads_as(error: Callable[..., Array], loss: BaseLoss) -> Likelihood:
+    """The likelihood of one parameter whose link is the error's; Bernoulli's for the identity."""
+    event, link = event_of(error), link_of(error)
     if event.classes:
         raise ValueError(
             f"{loss} does not know how many classes there are; write categorical(classes)"
         )
-    return gaussian if isinstance(loss, SharedScaleGaussian) else bernoulli
+    if event.prediction == event.target:
+        for likelihood in (bernoulli, *LIKELIHOODS.values()):
+            if link is identity or link is likelihood.link:
+                return likelihood
+    raise ValueError(
+        f"{loss} reads predictions as no likelihood here does; build the model with one of its "
+        f"own, likelihood=Likelihood({name_of(error)}, link, …)"
+    )
