@@ -1,9 +1,11 @@
 """Which elements count, and how often: masks and weights over a prefix of an array's axes."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
+
+from jaxae.losses._fusion import apart
 
 Count = Literal["weight", "valid", "nonzero", "all"]
 
@@ -76,21 +78,22 @@ def denominator(
     """
     if counts is None:
         return jnp.asarray(errors.size if unit == "element" else 1, errors.dtype)
+    flags = counts.dtype == jnp.bool_
     if unit == "sample":
-        return counts.astype(errors.dtype).max(initial=0)
-    whole = number_of(counts) if counts.dtype == jnp.bool_ else counts.sum()
-    return whole.astype(errors.dtype) * (errors.size // max(1, counts.size))
+        return counts.any().astype(errors.dtype) if flags else counts.max(initial=0)
+    whole = number_of(counts, errors.dtype) if flags else counts.sum()
+    return whole * (errors.size // max(1, counts.size))
 
 
-def number_of(flags: Bool[Array, "..."]) -> Float[Array, ""]:
-    """How many are True.
+def number_of(flags: Bool[Array, "..."], dtype: Any) -> Float[Array, ""]:
+    """How many are True, in a floating dtype.
 
     Bytes are added to bytes first, sixteen of them: XLA on CPU writes four bytes for each flag
     before it adds floats, which takes longer than to add the errors.
     """
-    flags = flags.reshape(-1)
+    flags = apart(flags).reshape(-1)  # of a constant mask, XLA would add slowly while it compiles
     sixteens = jnp.pad(flags, (0, -flags.size % 16)).reshape(16, -1)
-    return sixteens.sum(0, dtype=jnp.uint8).astype(jnp.float32).sum()
+    return sixteens.sum(0, dtype=jnp.uint8).astype(dtype).sum()
 
 
 def _align(x: Array, rank: int) -> Array:

@@ -129,19 +129,33 @@ def squared_distances(x: Float[Array, "N ..."], y: Float[Array, "M ..."]) -> Flo
     """The squared distances between the rows of two arrays, from the differences themselves.
 
     Not from products of rows, ‖x‖² − 2x·y + ‖y‖², whose digits cancel where rows are close. One
-    feature of all pairs after the other, so that memory does not grow with their number.
+    feature of all pairs after the other, so that memory does not grow with their number; the sums
+    of √C features at a time are added, which keeps the digits of long rows.
 
     Example:
         >>> squared_distances(jnp.array([[0.0, 0.0]]), jnp.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
         [[25.0, 0.0]]
     """
+    total = jnp.zeros_like(x, shape=(len(x), len(y)))
+    return jax.lax.scan(_add_block, total, (_blocks(x), _blocks(y)))[0]
 
-    def add(total: Array, feature: tuple[Array, Array]) -> tuple[Array, None]:
-        return total + _squared_differences(*feature), None
 
-    x, y = (rows.reshape(len(rows), math.prod(rows.shape[1:])) for rows in (x, y))
-    start = jnp.zeros_like(x, shape=(len(x), len(y)))
-    return jax.lax.scan(add, start, (x.T, y.T))[0]
+def _blocks(rows: Float[Array, "N ..."]) -> Float[Array, "B F N"]:
+    """The features of all rows in √C blocks of √C, the last filled with zeros."""
+    features = math.prod(rows.shape[1:])
+    size = max(1, math.isqrt(max(0, features - 1)) + 1)
+    columns = rows.reshape(len(rows), features).T
+    filled = jnp.pad(columns, ((0, -features % size), (0, 0)))
+    return filled.reshape(len(filled) // size, size, len(rows))
+
+
+def _add_block(total: Array, block: tuple[Array, Array]) -> tuple[Array, None]:
+    of_block, _ = jax.lax.scan(_add_feature, jnp.zeros_like(total), block)
+    return total + of_block, None
+
+
+def _add_feature(total: Array, feature: tuple[Array, Array]) -> tuple[Array, None]:
+    return total + _squared_differences(*feature), None
 
 
 @jax.checkpoint  # what the derivative needs is computed again, not kept for every feature

@@ -92,6 +92,13 @@ def test_distances_between_close_rows_keep_their_digits():
     assert squared_distances(x, y) == 2 * 2.0**-20
 
 
+@pytest.mark.parametrize("features", [0, 1, 2, 10, 784, 150_528])
+def test_squared_distances_of_long_rows_keep_their_digits(features, rng):
+    x, y = rng.random((2, 3, features), np.float32)
+    exact = ((np.float64(x)[:, None] - np.float64(y)[None]) ** 2).sum(-1)
+    np.testing.assert_allclose(jax.jit(squared_distances)(x, y), exact, rtol=2e-6)
+
+
 @pytest.mark.parametrize("scale", [1e4, 1e30])
 def test_far_rows_have_finite_gradients(scale, rng):
     z, p = rows(rng)
