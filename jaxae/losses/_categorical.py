@@ -41,9 +41,10 @@ def categorical_cross_entropy(
 
     e = −Σₖ yₖ log softmax(z)ₖ = Σₖ yₖ (log Σⱼ exp(zⱼ − max z) + max z − zₖ)
 
-    A sum of non-negative parts. A class of probability 0 adds 0, even with a logit of −inf. Its
-    derivative is softmax(z) Σₖ yₖ − y. Where a single class is certain,
-    `categorical_cross_entropy_from_classes` keeps more digits of it.
+    A class of probability 0 adds 0, even with a logit of −inf. Its derivative is
+    softmax(z) Σₖ yₖ − y. Both are right to the rounding of Σⱼ exp(zⱼ − max z), which is 1 or more:
+    where a single class is nearly certain, the value to 2e-7 nats in float32. Of a class that is
+    known, `categorical_cross_entropy_from_classes` keeps the digits of the derivative.
 
     Args:
         logits: z, of shape (..., K).
@@ -161,10 +162,12 @@ def categorical_cross_entropy_from_classes(
 
     e = −log softmax(z)_c = log Σⱼ exp(zⱼ − max z) + max z − z_c
 
-    A sum of non-negative parts, 0 where the class is certain. Its derivative is softmax(z)ₖ, less 1
-    at k = c, which is computed as minus the sum of the others and keeps its digits where softmax
-    rounds to 1. A class outside 0, …, K − 1 gives NaN, value and gradient; −1 too, which is not
-    the last class. Mask what has no class: what is masked cannot touch the result.
+    Its derivative is softmax(z)ₖ, less 1 at k = c, which is computed as minus the sum of the others
+    and keeps its digits where softmax rounds to 1; so does a value that is taken with it. A value
+    alone is right to the rounding of Σⱼ exp(zⱼ − max z), which is 1 or more: 2e-7 nats in float32
+    where the class is nearly certain. A class outside 0, …, K − 1 gives NaN, value and gradient;
+    −1 too, which is not the last class. Mask what has no class: what is masked cannot touch the
+    result.
 
     Args:
         logits: z, of shape (..., K).

@@ -85,7 +85,8 @@ def _error(prediction: Array, y: Array) -> Array:
 
 @jax.custom_jvp
 def _beyond_smallest(prediction: Array, y: Array) -> Array:
-    m, t = prediction[..., 0], prediction[..., 1]
+    least = jnp.finfo(y.dtype).min  # a rate of 0 has −inf, which times 0 is NaN
+    m, t = jnp.maximum(prediction[..., 0], least), prediction[..., 1]
     near, ratio, log_y = log_ratio(m, y)
     mean, theta = _Sum.of(m, jnp.exp(m), t, jnp.exp(t)), finite_exp(t)
     count = _Sum.of(log_y, y, t, jnp.exp(t))

@@ -64,6 +64,7 @@ def _error(r: Array, y: Array) -> Array:
 @jax.custom_jvp
 def half_deviance(r: Array, y: Array) -> Array:
     """How far the error of a count is above its smallest, at exp(r) = y; never negative."""
+    r = jnp.maximum(r, jnp.finfo(r.dtype).min)  # a rate of 0 has −inf, which times 0 is NaN
     near, ratio, _ = log_ratio(r, y)
     close = y * exp_remainder(jnp.where(near, ratio, 0))
     # Bounded, so that it is not infinite where exp(r) is; beyond 100 the exponential is all.

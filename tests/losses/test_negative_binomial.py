@@ -185,3 +185,9 @@ def test_nll_adds_over_features_and_averages_over_samples(rng):
     expected = exact(prediction[:, 0], prediction[:, 1], y)[0].sum() / 4
     got = negative_binomial_nll(prediction.reshape(4, 5, 2), y.reshape(4, 5))
     assert got == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_mean_of_zero_is_certain_of_no_count():
+    prediction = jnp.array([-jnp.inf, 0.0])
+    value, gradient = jax.value_and_grad(negative_binomial_error)(prediction, jnp.array(0.0))
+    assert (float(value), gradient.tolist()) == (0, [0, 0])

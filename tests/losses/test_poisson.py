@@ -142,3 +142,10 @@ def test_nll_adds_over_features_and_averages_over_samples(rng):
     r, y = (x.reshape(4, 5) for x in counts(rng, 20))
     expected = exact(r, y).sum() / 4
     assert poisson_nll(r, y) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_rate_of_zero_is_certain_of_no_count():
+    log_rate = jnp.array([-jnp.inf, -jnp.inf])
+    assert poisson_error(log_rate, jnp.array([0.0, 3.0])).tolist() == [0, np.inf]
+    slope = jax.vmap(jax.grad(poisson_error))(log_rate, jnp.array([0.0, 3.0]))
+    assert slope.tolist() == [0, -3]
