@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxae.losses._elementary import log1p
 from jaxae.losses._error import closed_form, from_logits
 from jaxae.losses._fusion import unshared
-from jaxae.losses._hyperparameters import check_from_to, check_positive
+from jaxae.losses._hyperparameters import check_from_to, store_python_numbers
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
 from jaxae.losses._smoothing import smooth
@@ -81,7 +81,7 @@ class BinaryCrossEntropy:
         label_smoothing: s in [0, 1], how far targets move towards ½, as in Keras.
 
     Raises:
-        ValueError: a weight that is not positive and finite, smoothing outside [0, 1].
+        ValueError: a weight that is not between 1e-30 and 1e30, smoothing outside [0, 1].
 
     Example:
         >>> z, y = jnp.array([0.0, 0.0]), jnp.array([1.0, 0.0])
@@ -98,8 +98,9 @@ class BinaryCrossEntropy:
     label_smoothing: float = 0.0
 
     def __post_init__(self):
-        check_positive("pos_weight", self.pos_weight)
+        check_from_to("pos_weight", self.pos_weight, 1e-30, 1e30)  # in float32, with room
         check_from_to("label_smoothing", self.label_smoothing, 0, 1)
+        store_python_numbers(self)
 
     def __call__(
         self, logits: Float[Array, "..."], target: Float[Array, "..."]

@@ -11,7 +11,7 @@ from jaxae.losses._clip import clipped
 from jaxae.losses._elementary import log1p
 from jaxae.losses._error import closed_form
 from jaxae.losses._fusion import unshared
-from jaxae.losses._hyperparameters import check_between, check_from_to
+from jaxae.losses._hyperparameters import check_between, check_from_to, store_python_numbers
 from jaxae.losses._loss import Loss
 from jaxae.losses._smoothing import smooth
 
@@ -99,6 +99,7 @@ class ClippedBinaryCrossEntropy:
     def __post_init__(self):
         check_between("epsilon", self.epsilon, 0, 0.5)
         check_from_to("label_smoothing", self.label_smoothing, 0, 1)
+        store_python_numbers(self)
 
     def __call__(
         self, probability: Float[Array, "..."], target: Float[Array, "..."]

@@ -1,6 +1,7 @@
 """The contractive penalty: how much a code changes with its input, exact or estimated."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,7 @@ def contractive_penalty(encode: Encode, x: Float[Array, "..."]) -> Float[Array, 
         The penalty, a scalar, in squared units of the code per unit of x.
 
     Raises:
-        TypeError: a sample or a code that is not floating.
+        TypeError: a sample or a code that is not one floating array.
 
     Example:
         >>> float(contractive_penalty(lambda x: jnp.array([x[0] * x[1], 3 * x[1]]), jnp.ones(2)))
@@ -36,7 +37,8 @@ def contractive_penalty(encode: Encode, x: Float[Array, "..."]) -> Float[Array, 
         Rifai et al., Contractive auto-encoders: explicit invariance during feature extraction, ICML
         2011, section 3, https://icml.cc/2011/papers/455_icmlpaper.pdf
     """
-    _check_floating(encode, x)
+    _check_floating("x", x)
+    _check_floating("encode(x)", jax.eval_shape(encode, x))
     return jnp.sum(lengthened(jax.jacfwd(encode)(x)) ** 2)
 
 
@@ -57,7 +59,7 @@ def hutchinson_penalty(
         The estimate, a scalar, in squared units of the code per unit of x.
 
     Raises:
-        TypeError: a sample or a code that is not floating.
+        TypeError: a sample or a code that is not one floating array.
         ValueError: a number of probes that is not whole, or below 1.
 
     Example:
@@ -71,17 +73,22 @@ def hutchinson_penalty(
         https://doi.org/10.1080/03610918908812806
     """
     check_whole("probes", probes, 1)
-    _check_floating(encode, x)
+    _check_floating("x", x)
+    _check_floating("encode(x)", jax.eval_shape(encode, x))
     directions = jax.random.rademacher(key, (probes, *x.shape), x.dtype)
     push = jax.linearize(encode, x)[1]
     return jnp.sum(lengthened(jax.vmap(push)(directions)) ** 2) / probes
 
 
-def _check_floating(encode: Encode, x: Array) -> None:
-    """Raise unless a sample and its code are floating: others have no derivatives."""
-    for name, dtype in (("x", x.dtype), ("encode(x)", jax.eval_shape(encode, x).dtype)):
-        if not jnp.issubdtype(dtype, jnp.floating):
-            raise TypeError(
-                f"{name} has dtype {dtype}, expected a floating dtype; convert it, e.g. "
-                f"{name}.astype(jnp.float32)"
-            )
+def _check_floating(name: str, value: Any) -> None:
+    """Raise unless a sample or a code is one floating array: others have no derivative."""
+    if not hasattr(value, "dtype"):
+        raise TypeError(
+            f"{name} is a {type(value).__name__}, expected one array; of a mean and a log "
+            "variance, encode returns e.g. the mean"
+        )
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        raise TypeError(
+            f"{name} has dtype {value.dtype}, expected a floating dtype; convert it, e.g. "
+            f"{name}.astype(jnp.float32)"
+        )

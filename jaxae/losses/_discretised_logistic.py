@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxae.losses._elementary import finite_exp, saturated, softplus
 from jaxae.losses._error import Event
 from jaxae.losses._fusion import fenced, unshared
-from jaxae.losses._hyperparameters import check_whole
+from jaxae.losses._hyperparameters import check_whole, store_python_numbers
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
 
@@ -56,6 +56,7 @@ class DiscretisedLogisticError:
 
     def __post_init__(self):
         check_whole("levels", self.levels, 2)
+        store_python_numbers(self)
 
     def __call__(
         self, prediction: Float[Array, "... 2"], target: Float[Array, "..."]

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from jaxae.losses._error import from_logits
 from jaxae.losses._fusion import fenced
-from jaxae.losses._hyperparameters import check_from_to, check_not_negative
+from jaxae.losses._hyperparameters import check_from_to, check_not_negative, store_python_numbers
 from jaxae.losses._loss import Loss
 from jaxae.losses._smoothing import smooth
 
@@ -58,6 +58,7 @@ class FocalError:
         if self.alpha is not None:
             check_from_to("alpha", self.alpha, 0, 1)
         check_from_to("label_smoothing", self.label_smoothing, 0, 1)
+        store_python_numbers(self)
 
     def __call__(
         self, logits: Float[Array, "..."], target: Float[Array, "..."]

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from jaxae.losses._elementary import absolute
 from jaxae.losses._feature_mean import FeatureMeans
-from jaxae.losses._hyperparameters import check_not_negative
+from jaxae.losses._hyperparameters import check_not_negative, store_python_numbers
 from jaxae.losses._kl import gaussian_kl_error
 
 
@@ -39,6 +39,7 @@ class FreeBitsError:
 
     def __post_init__(self):
         check_not_negative("nats", self.nats)
+        store_python_numbers(self)
 
     def __call__(
         self, mean: Float[Array, "..."], log_variance: Float[Array, "..."]
@@ -75,6 +76,7 @@ class FreeBits:
 
     def __post_init__(self):
         check_not_negative("nats", self.nats)
+        store_python_numbers(self)
 
     def __call__(self, means: Array, present: Array) -> Array:
         return jnp.sum(_floored(means, self.nats), where=present)
@@ -103,6 +105,7 @@ class Capacity:
 
     def __post_init__(self):
         check_not_negative("nats", self.nats)
+        store_python_numbers(self)
 
     def __call__(self, means: Array, present: Array) -> Array:
         distance = absolute(jnp.sum(means, where=present) - self.nats)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxae.losses._error import SAMPLE, takes
-from jaxae.losses._hyperparameters import check_not_negative
+from jaxae.losses._hyperparameters import check_not_negative, store_python_numbers
 from jaxae.losses._loss import Loss
 from jaxae.losses._planes import planes_of
 from jaxae.losses._scale import magnitude
@@ -46,6 +46,7 @@ class FocalFrequencyError:
 
     def __post_init__(self):
         check_not_negative("alpha", self.alpha)
+        store_python_numbers(self)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]

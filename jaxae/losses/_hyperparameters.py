@@ -1,5 +1,6 @@
 """Hyperparameters of errors: plain numbers within a range, or a message that names it."""
 
+import dataclasses
 import math
 import numbers
 from collections.abc import Sequence
@@ -39,8 +40,26 @@ def check_choice(name: str, value: Any, options: Sequence[Any]) -> None:
         raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(str, options))}")
 
 
+def store_python_numbers(frozen: Any) -> None:
+    """Make the numbers of a frozen dataclass Python's own, whose type no array takes over.
+
+    A Fraction means nothing to JAX, and a NumPy float64 makes float64 of float32 arrays.
+    """
+    for field in dataclasses.fields(frozen):
+        object.__setattr__(frozen, field.name, python_number(getattr(frozen, field.name)))
+
+
+def python_number(value: Any) -> Any:
+    """A number as Python's int or float; anything else, and a bool, as it is."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return value
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
+
+
 def as_tuple(name: str, values: Any) -> tuple:
     """The values as a tuple, which can be hashed, so that an equal loss is not compiled again.
+
+    Numbers among them are Python's.
 
     Raises:
         TypeError: what is not a sequence.
@@ -48,7 +67,7 @@ def as_tuple(name: str, values: Any) -> tuple:
     """
     if isinstance(values, str) or not hasattr(values, "__iter__"):
         raise TypeError(f"{name} is {values!r}, expected a sequence, e.g. a tuple")
-    if not (values := tuple(values)):
+    if not (values := tuple(map(python_number, values))):
         raise ValueError(f"{name} is empty, expected one value or more")
     return values
 

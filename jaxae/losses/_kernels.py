@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxae.losses._hyperparameters import as_tuple, check_positive
+from jaxae.losses._hyperparameters import as_tuple, check_from_to, store_python_numbers
 
 Kernel = Callable[[Array], Array]
 
@@ -23,7 +23,7 @@ class RBF:
         bandwidth: b > 0, in the samples' unit.
 
     Raises:
-        ValueError: a bandwidth that is not positive and finite.
+        ValueError: a bandwidth that is not between 1e-18 and 1e18.
 
     Example:
         >>> RBF(1.0)(jnp.array([0.0, 2.0])).round(4).tolist()
@@ -37,7 +37,9 @@ class RBF:
     bandwidth: float = 1.0
 
     def __post_init__(self):
-        check_positive("bandwidth", self.bandwidth)
+        # Its square and the inverse of that, which the gradient has, are float32 numbers.
+        check_from_to("bandwidth", self.bandwidth, 1e-18, 1e18)
+        store_python_numbers(self)
 
     def __call__(self, squared_distance: Float[Array, "..."]) -> Float[Array, "..."]:
         return jnp.exp(-squared_distance / self.bandwidth / self.bandwidth / 2)
@@ -52,7 +54,7 @@ class InverseMultiquadric:
             expected squared distance between two draws of the prior.
 
     Raises:
-        ValueError: a scale that is not positive and finite.
+        ValueError: a scale that is not between 1e-30 and 1e30.
 
     Example:
         >>> InverseMultiquadric(2.0)(jnp.array([0.0, 2.0])).tolist()
@@ -66,7 +68,8 @@ class InverseMultiquadric:
     scale: float = 1.0
 
     def __post_init__(self):
-        check_positive("scale", self.scale)
+        check_from_to("scale", self.scale, 1e-30, 1e30)  # it and its inverse are in float32
+        store_python_numbers(self)
 
     def __call__(self, squared_distance: Float[Array, "..."]) -> Float[Array, "..."]:
         return 1 / (1 + squared_distance / self.scale)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import saturated
 from jaxae.losses._float64 import in_float64
-from jaxae.losses._hyperparameters import check_from_to
+from jaxae.losses._hyperparameters import check_from_to, store_python_numbers
 
 SMALLEST, LARGEST = 2.0**-63, 2.0**63  # the squares and their inverses are float32 numbers
 
@@ -28,6 +28,7 @@ class LocationScaleError:
 
     def __post_init__(self):
         check_from_to("scale", self.scale, SMALLEST, LARGEST)
+        store_python_numbers(self)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]

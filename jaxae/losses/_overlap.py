@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxae.losses._error import Event, takes
-from jaxae.losses._hyperparameters import check_not_negative
+from jaxae.losses._hyperparameters import check_not_negative, store_python_numbers
 from jaxae.losses._loss import Loss
 from jaxae.losses._scale import power_of_two
 
@@ -62,6 +62,7 @@ class TverskyError:
             check_not_negative(name, getattr(self, name))
         if self.alpha == self.beta == 0:
             raise ValueError("alpha and beta are both 0, expected a cost of one kind of mistake")
+        store_python_numbers(self)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxae.losses._hyperparameters import check_between
+from jaxae.losses._hyperparameters import check_between, store_python_numbers
 from jaxae.losses._loss import Loss
 
 
@@ -44,6 +44,7 @@ class QuantileError:
 
     def __post_init__(self):
         check_between("quantile", self.quantile, 0, 1)
+        store_python_numbers(self)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]

@@ -12,7 +12,7 @@ from jaxae.losses._loss import Loss
 def squared_error(
     prediction: Float[Array, "..."], target: Float[Array, "..."]
 ) -> Float[Array, "..."]:
-    r"""Squared error, elementwise: e = (prediction − target)².
+    """Squared error, elementwise: e = (prediction − target)².
 
     No ½ (optax's `l2_loss` has one). Its derivative is 2(prediction − target).
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from jaxae.losses._elementary import cosh_remainder
 from jaxae.losses._error import closed_form
 from jaxae.losses._fusion import apart
-from jaxae.losses._hyperparameters import check_from_to, check_positive
+from jaxae.losses._hyperparameters import check_from_to, store_python_numbers
 from jaxae.losses._loss import Loss
 
 
@@ -28,7 +28,7 @@ class HuberError:
         delta: δ > 0, where it turns from one to the other, in the target's unit.
 
     Raises:
-        ValueError: a delta that is not positive and finite.
+        ValueError: a delta that is not between 1e-30 and 1e30.
 
     Example:
         >>> import jax.numpy as jnp
@@ -43,7 +43,8 @@ class HuberError:
     delta: float = 1.0
 
     def __post_init__(self):
-        check_positive("delta", self.delta)
+        check_from_to("delta", self.delta, 1e-30, 1e30)  # in float32, with room
+        store_python_numbers(self)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]
@@ -159,6 +160,7 @@ class CharbonnierError:
     def __post_init__(self):
         # Squares of ε and of 1e9 ε are float32 numbers.
         check_from_to("epsilon", self.epsilon, 1e-15, 1e9)
+        store_python_numbers(self)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from jaxae.losses._base import BaseLoss
 from jaxae.losses._coverage import denominator
-from jaxae.losses._hyperparameters import check_choice, check_from_to
+from jaxae.losses._hyperparameters import check_choice, check_from_to, store_python_numbers
 from jaxae.losses._mean import Mean, Sums
 from jaxae.losses._regression import squared_error
 
@@ -91,6 +91,7 @@ class SharedScaleGaussian(BaseLoss):
         super().__post_init__()
         check_choice("unit", self.unit, get_args(Unit))
         check_from_to("minimum_variance", self.minimum_variance, 2.0**-126, 2.0**126)
+        store_python_numbers(self)
 
     def __repr__(self) -> str:
         return f"SharedScaleGaussian({self.unit!r}, minimum_variance={self.minimum_variance})"
@@ -114,7 +115,8 @@ class SharedScaleGaussian(BaseLoss):
         # Of log σ² + MSE/σ² one part is constant on either side of the minimum, and only one.
         excess = jnp.minimum(mse, self.minimum_variance) / self.minimum_variance
         per_number = 0.5 * (math.log(2 * math.pi) + jnp.log(self._variance(mse)) + excess)
-        return (numbers if self.unit == "sample" else jnp.sign(numbers)) * per_number
+        error = numbers * per_number if self.unit == "sample" else per_number
+        return jnp.where(numbers > 0, error, 0)
 
     def scale(
         self, *arrays: ArrayLike, where: ArrayLike | None = None, weights: ArrayLike | None = None

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from jaxae.losses._elementary import absolute, exponential_excess
 from jaxae.losses._error import closed_form, from_logits
 from jaxae.losses._feature_mean import FeatureMeans
-from jaxae.losses._hyperparameters import check_between
+from jaxae.losses._hyperparameters import check_between, store_python_numbers
 from jaxae.losses._loss import Loss
 
 LEAST = 1e-12  # of an activation's distance from 0 and 1, where the slope is infinite
@@ -132,6 +132,7 @@ class KLSparsity:
 
     def __post_init__(self):
         check_between("rate", self.rate, 0, 1)
+        store_python_numbers(self)
 
     def __call__(self, means: Array, present: Array) -> Array:
         return jnp.sum(_divergence(self.rate, means), where=present)

@@ -10,7 +10,13 @@ from jaxtyping import Array, Float
 
 from jaxae.losses._elementary import absolute
 from jaxae.losses._error import SAMPLE, takes
-from jaxae.losses._hyperparameters import as_tuple, check_from_to, check_not_negative, check_whole
+from jaxae.losses._hyperparameters import (
+    as_tuple,
+    check_from_to,
+    check_not_negative,
+    check_whole,
+    store_python_numbers,
+)
 from jaxae.losses._loss import Loss
 from jaxae.losses._scale import magnitude
 
@@ -64,6 +70,7 @@ class SpectralError:
         check_from_to("floor", self.floor, 2.0**-126, 2.0**126)  # normal numbers in float32
         for window in self.windows:
             self._check_window(window)
+        store_python_numbers(self)
 
     def _check_window(self, window: int) -> None:
         check_whole("a window", window, 1)

@@ -9,7 +9,12 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxae.losses._error import SAMPLE, takes
-from jaxae.losses._hyperparameters import as_tuple, check_positive, check_whole
+from jaxae.losses._hyperparameters import (
+    as_tuple,
+    check_positive,
+    check_whole,
+    store_python_numbers,
+)
 from jaxae.losses._loss import Loss
 from jaxae.losses._planes import gaussian_taps, moments, planes_of
 
@@ -62,6 +67,7 @@ class StructuralDissimilarity:
 
     def __post_init__(self):
         _check_window(self)
+        store_python_numbers(self)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]
@@ -153,6 +159,7 @@ class MultiScaleStructuralDissimilarity:
         for weight in self.weights:
             check_positive("a weight", weight)
         _check_window(self)
+        store_python_numbers(self)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]

@@ -8,7 +8,7 @@ from jax.lax import stop_gradient
 from jaxtyping import Array, Float
 
 from jaxae.losses._error import SAMPLE, takes
-from jaxae.losses._hyperparameters import check_whole
+from jaxae.losses._hyperparameters import check_whole, store_python_numbers
 from jaxae.losses._pairwise import PairwiseLoss, shares
 
 
@@ -83,6 +83,7 @@ class TotalCorrelation:
     def __post_init__(self):
         if self.dataset_size is not None:
             check_whole("dataset_size", self.dataset_size, 1)
+        store_python_numbers(self)
 
     def __call__(self, pairs: Float[Array, "N N L"], weight: Float[Array, " N"]) -> Array:
         share = shares(weight)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxae.losses._elementary import absolute
 from jaxae.losses._error import SAMPLE, takes
-from jaxae.losses._hyperparameters import as_tuple, check_whole
+from jaxae.losses._hyperparameters import as_tuple, check_whole, store_python_numbers
 from jaxae.losses._loss import Loss
 
 
@@ -91,6 +91,7 @@ class GradientDifference:
     def __post_init__(self):
         check_whole("power", self.power, 1)
         object.__setattr__(self, "axes", _checked(self.axes))
+        store_python_numbers(self)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]

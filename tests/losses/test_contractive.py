@@ -78,6 +78,17 @@ def test_what_has_no_derivative_is_refused():
             penalty(lambda x: x.astype(jnp.int32), jnp.ones(4))
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_a_code_of_several_arrays_is_refused():
+    for penalty in (contractive_penalty, functools.partial(hutchinson_penalty, key=None)):
+        with pytest.raises(
+            TypeError, match=r"^encode\(x\) is a tuple, expected one array; of a mean"
+        ):
+            penalty(lambda x: (x, x), jnp.ones(4))
+        with pytest.raises(TypeError, match=r"^x is a list, expected one array"):
+            penalty(jnp.sin, [1.0])
+
+
 def test_no_probes_are_refused():
     with pytest.raises(ValueError, match="probes is 0, expected a whole number of at least 1"):
         hutchinson_penalty(jnp.sin, jnp.ones(2), key=jax.random.key(0), probes=0)

@@ -2,8 +2,11 @@
 
 import dataclasses
 import inspect
+from fractions import Fraction
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxae import losses
@@ -26,6 +29,34 @@ def test_what_is_no_finite_number_is_refused(error, name):
         kind = ValueError if isinstance(value, float) else TypeError
         with pytest.raises(kind, match=f"{name} is .*, expected"):
             built.__post_init__()
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (losses.HuberError, "delta"),
+        (losses.GaussianError, "scale"),
+        (losses.StudentTError, "degrees_of_freedom"),
+        (losses.BinaryCrossEntropy, "pos_weight"),
+        (losses.FocalError, "alpha"),
+    ],
+)
+def test_a_fraction_and_a_number_of_numpy_are_the_number(error, name):
+    """An array of float32 meets a float64 of NumPy and is float64, and a Fraction not at all."""
+    x, plain = jnp.full(2, 0.75, jnp.float32), error(**{name: 0.25})
+    for number in (Fraction(1, 4), np.float64(0.25), np.float32(0.25)):
+        built = error()
+        object.__setattr__(built, name, number)  # the tests' type checker refuses it earlier
+        built.__post_init__()
+        assert (built, hash(built), repr(built)) == (plain, hash(plain), repr(plain))
+        assert type(getattr(built, name)) is float
+    with jax.enable_x64(True):
+        assert built(x, x).dtype == jnp.float32
+
+
+def test_sequences_hold_numbers_of_python():
+    weights = losses.MultiScaleStructuralDissimilarity(weights=(np.float64(0.5), 0.5)).weights
+    assert list(map(type, weights)) == [float, float]
 
 
 def test_there_are_hyperparameters():

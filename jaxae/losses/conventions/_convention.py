@@ -15,7 +15,12 @@ from jaxtyping import Array
 from jaxae.losses._arguments import Arguments
 from jaxae.losses._coverage import Count, Coverage
 from jaxae.losses._error import ELEMENT
-from jaxae.losses._hyperparameters import as_tuple, check_choice, check_positive
+from jaxae.losses._hyperparameters import (
+    as_tuple,
+    check_choice,
+    check_positive,
+    store_python_numbers,
+)
 from jaxae.losses._loss import Loss, Unit
 from jaxae.losses.conventions._scaled import Error, check_error, scaled
 
@@ -63,6 +68,7 @@ class Convention:
         check_choice("unit", self.unit, (*get_args(Unit), *get_args(NotReduced)))
         check_choice("count", self.count, get_args(Count))
         check_positive("factor", self.factor)
+        store_python_numbers(self)
 
     def __call__(self, error: Error) -> Any:
         """The loss that the library computes from this error.

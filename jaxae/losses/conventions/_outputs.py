@@ -1,6 +1,7 @@
 """The loss of a model with several outputs, each with its own loss: their weighted sum."""
 
 import dataclasses
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxae.losses._base import BaseLoss
-from jaxae.losses._hyperparameters import check_not_negative
+from jaxae.losses._hyperparameters import check_not_negative, python_number
 from jaxae.losses._mean import Statistic
 
 Arrays = Mapping[str, ArrayLike]
@@ -65,7 +66,7 @@ class SeveralOutputs:
         weights: what an output's loss is multiplied by; 1 where not named.
 
     Raises:
-        TypeError: something else than a mapping to losses.
+        TypeError: something else than a mapping to losses, or to their weights.
         ValueError: no losses, or a weight that is negative, infinite, or of an output that has no
             loss.
 
@@ -91,12 +92,14 @@ class SeveralOutputs:
 
     def __init__(self, losses: Mapping[str, BaseLoss], weights: Mapping[str, float] | None = None):
         _check_losses(losses)
-        weights = weights or {}
+        weights = {} if weights is None else weights
         _check_names("weights", weights, losses, partly=True)
-        outputs = tuple((name, losses[name], weights.get(name, 1.0)) for name in sorted(losses))
-        for name, _, weight in outputs:
+        for name, weight in weights.items():
             check_not_negative(f"weights[{name!r}]", weight)
-        object.__setattr__(self, "outputs", outputs)
+        outputs = ((name, losses[name], weights.get(name, 1.0)) for name in sorted(losses))
+        object.__setattr__(
+            self, "outputs", tuple((name, loss, python_number(w)) for name, loss, w in outputs)
+        )
 
     def __repr__(self) -> str:
         terms = (f"{weight:g}·{name}: {loss}" for name, loss, weight in self.outputs)
@@ -120,7 +123,7 @@ class SeveralOutputs:
 
         Raises:
             ValueError: names that differ from the losses'; and what each loss raises.
-            TypeError: what each loss raises.
+            TypeError: what is no mapping; and what each loss raises.
         """
         return self._weighted(self.each(predictions, targets, where=where, weights=weights))
 
@@ -184,7 +187,7 @@ class SeveralOutputs:
         weights: Arrays | None,
     ) -> dict[str, Any]:
         """What a method of each output's loss returns, by name."""
-        where, weights = where or {}, weights or {}
+        where, weights = ({} if x is None else x for x in (where, weights))
         names = {name: loss for name, loss, _ in self.outputs}
         _check_names("predictions", predictions, names)
         _check_names("targets", targets, names)
@@ -216,8 +219,13 @@ def _check_losses(losses: Any) -> None:
 
 
 def _check_names(
-    what: str, given: Mapping[str, object], losses: Mapping[str, object], *, partly: bool = False
+    what: str, given: Any, losses: Mapping[str, object], *, partly: bool = False
 ) -> None:
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            f"{what} is {reprlib.repr(given)}, expected a mapping by the outputs' names, of which "
+            f"there are {', '.join(sorted(losses))}"
+        )
     unknown = sorted(given.keys() - losses.keys())
     missing = [] if partly else sorted(losses.keys() - given.keys())
     if unknown or missing:

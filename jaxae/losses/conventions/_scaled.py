@@ -8,7 +8,7 @@ from typing import Any
 from jaxtyping import Array
 
 from jaxae.losses._error import Event, Link, event_of, link_of, name_of, parameters_of
-from jaxae.losses._hyperparameters import check_positive
+from jaxae.losses._hyperparameters import check_positive, store_python_numbers
 
 Error = Callable[..., Array]
 
@@ -82,6 +82,7 @@ class Scaled(Wrapped):
     def __post_init__(self):
         super().__post_init__()
         check_positive("factor", self.factor)
+        store_python_numbers(self)
 
     def __call__(self, *arrays: Array) -> Array:
         return self.factor * self.error(*arrays)
@@ -110,6 +111,9 @@ class LastAxisSum(Wrapped):
     Args:
         error: an elementwise error.
 
+    Raises:
+        ValueError: an error that is not elementwise.
+
     Example:
         >>> import jax.numpy as jnp
         >>> from jaxae.losses import kl_divergence_error
@@ -119,6 +123,15 @@ class LastAxisSum(Wrapped):
     """
 
     event = Event(prediction=1, target=1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        taken = event_of(self.error)
+        if (taken.prediction, taken.target) != (0, 0):
+            raise ValueError(
+                f"{name_of(self.error)} is not elementwise, expected an elementwise error: it has "
+                "no numbers along the last axis to reduce"
+            )
 
     def __call__(self, *arrays: Array) -> Array:
         return self.error(*arrays).sum(-1)
@@ -136,6 +149,9 @@ class LastAxisMean(LastAxisSum):
 
     Args:
         error: an elementwise error.
+
+    Raises:
+        ValueError: an error that is not elementwise.
 
     Example:
         >>> import jax.numpy as jnp

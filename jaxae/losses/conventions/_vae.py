@@ -8,7 +8,12 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxae.losses._hyperparameters import check_not_negative, check_positive, check_whole
+from jaxae.losses._hyperparameters import (
+    check_not_negative,
+    check_positive,
+    check_whole,
+    store_python_numbers,
+)
 from jaxae.losses.conventions._convention import Convention, check_convention
 from jaxae.losses.conventions._libraries import (
     DIFFUSERS_AUTOENCODER_KL,
@@ -137,6 +142,7 @@ class VAEConvention:
         check_positive("nats_per_error", self.nats_per_error)
         if self.capacity is not None:
             check_not_negative("capacity", self.capacity)
+        store_python_numbers(self)
 
     def effective_beta(
         self, features: int, latents: int, *, samples: int | None = None, kl: float = 0.0

@@ -40,6 +40,7 @@ from jaxae.losses.conventions import (
     TORCH_SUM,
     Convention,
     LastAxisMean,
+    LastAxisSum,
     Scaled,
     constant,
     mean_of_means,
@@ -318,6 +319,22 @@ class TestScaled:
         prediction, target = jnp.array([3.0, 1.0]), jnp.ones(2)
         assert derivative_of(Scaled(error, 0.5))(prediction, target).tolist() == [2, 0]
         assert derivative_of(LastAxisMean(error))(prediction, target).tolist() == [2, 0]
+
+    @pytest.mark.usefixtures("unchecked")
+    def test_a_constant_is_a_factor(self):
+        """`constant` is a Fraction, which means nothing to JAX."""
+        error = Scaled(squared_error, constant(KERAS_3, HINTON_2006, (4, 3)))
+        assert float(error(jnp.float32(3), jnp.float32(1))) == 12
+        assert error == Scaled(squared_error, 3.0)
+        convention = Convention("mine", "¼Σℓ", "", unit="total", factor=Fraction(1, 4))
+        assert convention(squared_error) == Loss(Scaled(squared_error, 0.25), unit="total")
+
+    @pytest.mark.usefixtures("unchecked")
+    def test_only_an_elementwise_error_is_reduced_over_the_last_axis(self):
+        for reduced in (LastAxisMean, LastAxisSum):
+            for error in (categorical_cross_entropy_from_classes, LastAxisMean(squared_error)):
+                with pytest.raises(ValueError, match="is not elementwise, expected an element"):
+                    reduced(error)
 
     def test_of_an_error_without_a_closed_form_there_is_none(self):
         for error in (Scaled(abs, 0.5), LastAxisMean(abs)):

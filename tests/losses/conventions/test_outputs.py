@@ -2,6 +2,7 @@ import copy
 import functools
 import operator
 import pickle
+from fractions import Fraction
 
 import chex
 import jax
@@ -124,6 +125,27 @@ def test_names_that_differ_are_named(what, rng):
     arguments[what] = {**arguments[what], "lable": np.ones(4)}
     with pytest.raises(ValueError, match=f"{what} names .*the outputs image, label: lable has no"):
         LOSS(**arguments)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("what", ["predictions", "targets", "where", "weights"])
+def test_what_is_no_mapping_is_named(what, rng):
+    P, T = outputs(rng)
+    for wrong in ([np.ones(4)], np.ones((4, 3))):
+        arguments = {"predictions": P, "targets": T, what: wrong}
+        message = f"^{what} is .*, expected a mapping by the outputs' names, .* image, label"
+        with pytest.raises(TypeError, match=message):
+            LOSS(**arguments)
+    with pytest.raises(TypeError, match=r"^weights is .*, expected a mapping"):
+        SeveralOutputs(LOSSES, weights=[1.0])
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_weight_that_is_a_fraction_is_a_number(rng):
+    loss = SeveralOutputs(LOSSES, weights={"label": Fraction(1, 4)})
+    arguments = outputs(rng)
+    assert loss(*arguments) == LOSS(*arguments)
+    assert loss == SeveralOutputs(LOSSES, weights={"label": 0.25})
 
 
 @pytest.mark.parametrize("what", ["predictions", "targets"])
