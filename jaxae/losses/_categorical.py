@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, PRNGKeyArray
 
 from jaxae.losses._error import Event, closed_form, reads, takes
-from jaxae.losses._hyperparameters import check_from_to, check_whole
+from jaxae.losses._hyperparameters import check_from_to, check_whole, store_python_numbers
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
 from jaxae.losses._smoothing import smooth
@@ -112,6 +112,7 @@ class CategoricalCrossEntropy:
 
     def __post_init__(self):
         check_from_to("label_smoothing", self.label_smoothing, 0, 1)
+        store_python_numbers(self)
 
     def __call__(
         self, logits: Float[Array, "... K"], target: Float[Array, "... K"]

@@ -16,6 +16,7 @@ from jaxae.losses._hyperparameters import (
     check_between,
     check_from_to,
     check_not_negative,
+    store_python_numbers,
 )
 from jaxae.losses._loss import Loss
 from jaxae.losses._smoothing import smooth
@@ -38,6 +39,7 @@ class _Focus:
             object.__setattr__(self, "alpha", as_tuple("alpha", self.alpha))
             for weight in self.alpha:
                 check_not_negative("alpha", weight)
+        store_python_numbers(self)
 
     def _weights(self, target: Array) -> Array:
         """The smooth labels, each times the weight of its class."""
@@ -198,8 +200,8 @@ class ClippedCategoricalFocalError(_Focus):
     epsilon: float = 1e-7
 
     def __post_init__(self):
-        super().__post_init__()
         check_between("epsilon", self.epsilon, 0, 0.5)
+        super().__post_init__()
 
     def __call__(
         self, probability: Float[Array, "... K"], target: Float[Array, "... K"]

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Integer
 from jaxae.losses._clip import clipped
 from jaxae.losses._elementary import saturated
 from jaxae.losses._error import Event, takes
-from jaxae.losses._hyperparameters import check_between, check_from_to
+from jaxae.losses._hyperparameters import check_between, check_from_to, store_python_numbers
 from jaxae.losses._loss import Loss
 from jaxae.losses._smoothing import smooth
 
@@ -92,6 +92,7 @@ class ClippedCategoricalCrossEntropy:
     def __post_init__(self):
         check_between("epsilon", self.epsilon, 0, 0.5)
         check_from_to("label_smoothing", self.label_smoothing, 0, 1)
+        store_python_numbers(self)
 
     def __call__(
         self, probability: Float[Array, "... K"], target: Float[Array, "... K"]
@@ -148,6 +149,7 @@ class ClippedCategoricalCrossEntropyFromClasses:
 
     def __post_init__(self):
         check_between("epsilon", self.epsilon, 0, 0.5)
+        store_python_numbers(self)
 
     def __call__(
         self, probability: Float[Array, "... K"], classes: Integer[Array, "..."]

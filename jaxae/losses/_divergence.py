@@ -15,7 +15,7 @@ from jaxae.losses._clip import clipped
 from jaxae.losses._elementary import finite_exp, log1p
 from jaxae.losses._error import closed_form, derivative_of, reads
 from jaxae.losses._fusion import unshared
-from jaxae.losses._hyperparameters import check_between
+from jaxae.losses._hyperparameters import check_between, store_python_numbers
 from jaxae.losses._loss import Loss
 from jaxae.losses._poisson import half_deviance, poisson_error
 
@@ -166,6 +166,7 @@ class ClippedKLDivergence:
 
     def __post_init__(self):
         check_between("epsilon", self.epsilon, 0, 1)
+        store_python_numbers(self)
 
     def __call__(
         self, probability: Float[Array, "..."], target: Float[Array, "..."]

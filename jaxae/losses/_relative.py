@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from jaxae.losses._elementary import absolute, log1p, saturated
 from jaxae.losses._error import closed_form
 from jaxae.losses._fusion import apart
-from jaxae.losses._hyperparameters import check_from_to
+from jaxae.losses._hyperparameters import check_from_to, store_python_numbers
 from jaxae.losses._loss import Loss
 
 
@@ -117,6 +117,7 @@ class AbsolutePercentageError:
     def __post_init__(self):
         # Below it, 100/ε overflows float32.
         check_from_to("epsilon", self.epsilon, 1e-30, 1e30)
+        store_python_numbers(self)
 
     def __call__(
         self, prediction: Float[Array, "..."], target: Float[Array, "..."]

@@ -31,6 +31,17 @@ def test_what_is_no_finite_number_is_refused(error, name):
             built.__post_init__()
 
 
+@pytest.mark.parametrize(("error", "name"), FIELDS)
+def test_a_fraction_and_a_number_of_numpy_are_the_number(error, name):
+    plain = error(**{name: 0.5})
+    for number in (Fraction(1, 2), np.float64(0.5), np.float32(0.5)):
+        built = error()
+        object.__setattr__(built, name, number)  # the tests' type checker refuses it earlier
+        built.__post_init__()
+        assert (built, hash(built), repr(built)) == (plain, hash(plain), repr(plain))
+        assert type(getattr(built, name)) is float
+
+
 @pytest.mark.parametrize(
     ("error", "name"),
     [
@@ -41,15 +52,8 @@ def test_what_is_no_finite_number_is_refused(error, name):
         (losses.FocalError, "alpha"),
     ],
 )
-def test_a_fraction_and_a_number_of_numpy_are_the_number(error, name):
-    """An array of float32 meets a float64 of NumPy and is float64, and a Fraction not at all."""
-    x, plain = jnp.full(2, 0.75, jnp.float32), error(**{name: 0.25})
-    for number in (Fraction(1, 4), np.float64(0.25), np.float32(0.25)):
-        built = error()
-        object.__setattr__(built, name, number)  # the tests' type checker refuses it earlier
-        built.__post_init__()
-        assert (built, hash(built), repr(built)) == (plain, hash(plain), repr(plain))
-        assert type(getattr(built, name)) is float
+def test_a_number_of_numpy_makes_no_float64_of_float32(error, name):
+    x, built = jnp.full(2, 0.75, jnp.float32), error(**{name: np.float64(0.25)})
     with jax.enable_x64(True):
         assert built(x, x).dtype == jnp.float32
 
