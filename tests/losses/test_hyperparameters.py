@@ -33,8 +33,9 @@ def test_what_is_no_finite_number_is_refused(error, name):
 
 @pytest.mark.parametrize(("error", "name"), FIELDS)
 def test_a_fraction_and_a_number_of_numpy_are_the_number(error, name):
-    plain = error(**{name: 0.5})
-    for number in (Fraction(1, 2), np.float64(0.5), np.float32(0.5)):
+    share = Fraction(1, 4) if name == "epsilon" else Fraction(1, 2)  # both are in every range
+    plain = error(**{name: float(share)})
+    for number in (share, np.float64(share), np.float32(share)):
         built = error()
         object.__setattr__(built, name, number)  # the tests' type checker refuses it earlier
         built.__post_init__()
