@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxae.losses._fusion import apart
+
 
 @functools.partial(jax.jit, inline=True)
 def add_compensated(first: Any, second: Any, first_lost: Any, second_lost: Any) -> tuple[Any, Any]:
@@ -41,7 +43,7 @@ def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
         theorem B
     """
     # XLA simplifies (a + 1) - 1 to a, unless it cannot see the sum.
-    total = jax.lax.optimization_barrier(a + b)
+    total = apart(a + b)
     of_b = total - a
     lost = (a - (total - of_b)) + (b - of_b)
     return total, jnp.where(jnp.isfinite(lost), lost, 0)

@@ -68,4 +68,4 @@ def interleaved(arrays: Sequence[Array]) -> Array:
         >>> interleaved([jnp.zeros(2), jnp.ones(2)]).tolist()
         [[0.0, 1.0], [0.0, 1.0]]
     """
-    return jnp.moveaxis(jax.lax.optimization_barrier(jnp.stack(arrays)), 0, -1)
+    return jnp.moveaxis(apart(jnp.stack(arrays)), 0, -1)

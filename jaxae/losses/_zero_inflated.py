@@ -6,7 +6,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import softplus
 from jaxae.losses._error import Event, closed_form, reads, takes
-from jaxae.losses._fusion import fenced, interleaved
+from jaxae.losses._fusion import apart, fenced, interleaved
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
 from jaxae.losses._negative_binomial import (
@@ -72,7 +72,7 @@ def _error(prediction: Array, y: Array) -> Array:
 @_error.defjvp
 def _error_jvp(primals, tangents):
     (prediction, y), (dprediction, dy) = primals, tangents
-    by_prediction = (_slope(fenced(prediction), y) * dprediction).sum(-1)
+    by_prediction = (_slope(apart(prediction), y) * dprediction).sum(-1)
     inner, by_target = jax.jvp(
         lambda y: negative_binomial_error(prediction[..., :2], y), (y,), (dy,)
     )
