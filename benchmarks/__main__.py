@@ -1,6 +1,6 @@
 """The command: measure, print a table, write the record.
 
-    python -m benchmarks [--only imports|losses|elementwise|training] [--quick] …
+    python -m benchmarks [--only imports|losses|masked|elementwise|training] [--quick] …
 
 Exits with 1 if a target is missed, with 2 if Keras is not installed.
 """
@@ -18,8 +18,8 @@ from benchmarks._setting import setting, summary
 from benchmarks._timing import Effort
 
 # How many rounds count.
-ROUNDS = {"imports": 21, "losses": 15, "elementwise": 11, "training": 31}
-QUICK_ROUNDS = {"imports": 3, "losses": 3, "elementwise": 3, "training": 2}
+ROUNDS = {"imports": 21, "losses": 15, "masked": 9, "elementwise": 11, "training": 31}
+QUICK_ROUNDS = {"imports": 3, "losses": 3, "masked": 3, "elementwise": 3, "training": 2}
 DATA_DIR = Path("../shared/data/mnist")
 
 
@@ -78,6 +78,10 @@ def _run(name: str, effort: Effort, data_dir: Path) -> Result:
         from benchmarks._losses import losses
 
         return losses(effort)
+    if name == "masked":
+        from benchmarks._masked import masked
+
+        return masked(effort)
     if name == "elementwise":
         from benchmarks._elementwise import elementwise
 

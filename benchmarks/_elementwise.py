@@ -1,18 +1,16 @@
 """Every elementwise loss against the same formula in optax, Keras on JAX and torch."""
 
 import itertools
-from typing import Any
 
-import jax
-import numpy as np
-
-from benchmarks._result import Comparison, Result, Target
-from benchmarks._rivals import LIBRARIES, Formula, contender, draw, formulas, installed
+from benchmarks._agreement import check_agreement
+from benchmarks._draw import draw
+from benchmarks._question import NO_SLOWER
+from benchmarks._result import Comparison, Result
+from benchmarks._rivals import LIBRARIES, Formula, contender, formulas, installed
 from benchmarks._timing import Effort, Turns, seconds_a_call, take_turns
 
 SAMPLES, FEATURES = 4096, 784
 TOLERANCE = 2e-4
-NO_SLOWER = Target("<=", 1.0, within_spread=True)
 
 
 def elementwise(effort: Effort) -> Result:
@@ -42,21 +40,10 @@ def _compare(label: str, formula: Formula, gradient: bool, effort: Effort) -> Tu
         library: contender(library, function, arrays, gradient)
         for library, function in functions.items()
     }
-    _check_equal(label, {name: run(*inputs) for name, (run, inputs) in contenders.items()})
+    results = {name: run(*inputs) for name, (run, inputs) in contenders.items()}
+    check_agreement(label, results, TOLERANCE)
     measures = {
         f"{library} {label}": seconds_a_call(run, *inputs)
         for library, (run, inputs) in contenders.items()
     }
     return take_turns(measures, effort)
-
-
-def _check_equal(label: str, results: dict[str, Any]) -> None:
-    """Raise unless all results agree, relative to the largest number in them."""
-    ours, *theirs = (jax.tree.leaves(jax.tree.map(np.asarray, x)) for x in results.values())
-    for library, leaves in zip(list(results)[1:], theirs, strict=True):
-        for x, y in zip(ours, leaves, strict=True):
-            error = float(abs(x - y).max() / abs(y).max())
-            if not error <= TOLERANCE:
-                raise RuntimeError(
-                    f"{label}: {library} is off by {error:.2g} of the largest number"
-                )

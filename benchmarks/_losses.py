@@ -1,40 +1,19 @@
 """Losses against the memory's limit: `mse` and a flat mean, `bce` and optax's, masks and none."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
+from benchmarks._question import NO_SLOWER, Question, ask
 from benchmarks._result import Comparison, Result, Target
-from benchmarks._timing import Effort, Turns, seconds_a_call, take_turns
+from benchmarks._timing import Effort
 from jaxae.losses import bce, mse
 
 SHAPES = ((100, 784), (4096, 784), (60_000, 784), (64, 150_528))
-TOLERANCE = 1e-4
 Batch = tuple[jax.Array, jax.Array, jax.Array]
-
-
-class Question(NamedTuple):
-    """Two functions of predictions, targets and a mask, and what the ratio of their times must be.
-
-    Args:
-        label: of the comparison, "one / other: what".
-        one: whose time is divided.
-        other: by whose time it is divided.
-        target: of the ratio; None where it is information.
-        equal: whether both must give the same.
-        smallest: the fewest numbers at which the target is asked.
-    """
-
-    label: str
-    one: Callable
-    other: Callable
-    target: Target | None
-    equal: bool = True
-    smallest: int = 0
 
 
 def _flat_mse(A, Y, where):
@@ -65,7 +44,6 @@ def _masked(loss: Callable) -> Callable:
 _grad = jax.value_and_grad
 _mse, _bce, _masked_mse, _masked_bce = _unmasked(mse), _unmasked(bce), _masked(mse), _masked(bce)
 LARGE = 4096 * 784
-NO_SLOWER = Target("<=", 1.0, within_spread=True)
 QUESTIONS = (
     Question("mse / flat mean: value", _mse, _flat_mse, Target("<=", 1.15)),
     Question("mse / flat mean: value and gradient", _grad(_mse), _grad(_flat_mse), None),
@@ -102,27 +80,14 @@ def losses(effort: Effort) -> Result:
     for shape in SHAPES:
         size = "×".join(f"{n:,}" for n in shape)
         for question in QUESTIONS:
-            turns = _ask(question, f"{question.label}, {size}", shape, effort)
+            name = f"{question.label}, {size}"
+            turns = ask(question, name, _draw(shape), effort)
             asked = shape[0] * shape[1] >= question.smallest
             target = question.target if asked else None
-            name = f"{question.label}, {size}"
             comparisons.append(Comparison(name, turns.ratios(*turns.names), "×", target))
             all_turns.append(turns)
     note = "float32, jitted; a mask leaves 70 % of the numbers; the results compared were equal"
     return Result("losses", "s", all_turns, comparisons, [note])
-
-
-def _ask(question: Question, name: str, shape: tuple[int, int], effort: Effort) -> Turns:
-    """Both functions in turns, on the same fresh data, after a check that they agree."""
-    batch = _draw(shape)
-    one, other = jax.jit(question.one), jax.jit(question.other)
-    if question.equal:
-        _check_equal(one(*batch), other(*batch))
-    measures = {
-        f"{name}: one": seconds_a_call(one, *batch),
-        f"{name}: other": seconds_a_call(other, *batch),
-    }
-    return take_turns(measures, effort)
 
 
 def _draw(shape: tuple[int, int]) -> Batch:
@@ -130,11 +95,3 @@ def _draw(shape: tuple[int, int]) -> Batch:
     predictions = jnp.asarray(random.standard_normal(shape, np.float32))
     targets = jnp.asarray(random.random(shape, np.float32))
     return predictions, targets, jnp.asarray(random.random(shape, np.float32) < 0.7)
-
-
-def _check_equal(ours: object, theirs: object) -> None:
-    """Raise unless two results agree, relative to the largest number in them."""
-    for x, y in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
-        error = float(abs(x - y).max() / abs(y).max())
-        if not error <= TOLERANCE:
-            raise RuntimeError(f"two forms of a loss differ by {error:.2g} of the largest number")

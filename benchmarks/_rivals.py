@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from jaxae import losses
@@ -29,7 +28,7 @@ class Formula(NamedTuple):
 
     Args:
         ours: the loss.
-        inputs: what it is measured on, the name of a kind in `draw`.
+        inputs: what it is measured on, the name of a kind in `_draw.py`.
         theirs: by library, a function of the library's own arrays.
     """
 
@@ -83,43 +82,6 @@ def formulas() -> dict[str, Formula]:
 def installed(library: str) -> bool:
     """Whether a library can be imported."""
     return importlib.util.find_spec(library) is not None
-
-
-def draw(kind: str, samples: int, features: int) -> tuple[np.ndarray, np.ndarray]:
-    """Fresh predictions and targets of a kind."""
-    random = np.random.default_rng()
-    normal = random.standard_normal((samples, features), np.float32)
-    uniform = random.random((samples, features), np.float32)
-    if kind == "numbers":
-        return _apart(normal, uniform)
-    if kind == "positive":
-        return _apart(abs(normal), uniform + np.float32(0.1))
-    if kind == "parameters":
-        return random.standard_normal((samples, features, 2), np.float32), uniform
-    if kind == "logits":
-        return normal, uniform
-    if kind == "labels":
-        return normal, (uniform < 0.3).astype(np.float32)
-    if kind == "probabilities":
-        return np.clip(random.random((samples, features), np.float32), 0.01, 0.99), uniform
-    return _of_classes(kind, normal.reshape(-1, 16), uniform.reshape(-1, 16), random)
-
-
-def _of_classes(
-    kind: str, logits: np.ndarray, uniform: np.ndarray, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Predictions and targets of events of 16 classes."""
-    shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    predictions = shares if kind.startswith("shares") else logits
-    if kind.endswith("classes"):
-        return predictions, random.integers(0, 16, len(logits), np.int32)
-    targets = uniform / uniform.sum(-1, keepdims=True)
-    return np.log(shares) if kind == "log shares" else predictions, targets
-
-
-def _apart(prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Never equal: at the kink of an absolute value libraries have other slopes."""
-    return np.where(prediction == target, prediction + 1, prediction), target
 
 
 def contender(library: str, function: Callable, arrays: tuple, gradient: bool) -> tuple[Any, tuple]:

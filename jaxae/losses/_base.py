@@ -141,24 +141,23 @@ class BaseLoss:
         arguments.check(parameters_of(self.error), event_of(self.error), batch_axes=1)
         return arguments
 
-    def covered(
+    def converted(
         self,
         arrays: tuple[ArrayLike, ...],
         where: ArrayLike | None,
         weights: ArrayLike | None,
     ) -> tuple[tuple[Array, ...], Coverage]:
-        """One sample's arrays, checked, converted and 0 where absent, and what covers them."""
+        """One sample's arrays, checked and converted, and what covers them."""
         arguments = Arguments.of(arrays, where, weights)
         event = event_of(self.error)
         arguments.check(parameters_of(self.error), event)
         converted = arguments.convert(event)
         weights = arguments.weights
         weights = None if weights is None else weights.astype(converted[0].dtype)
-        coverage = Coverage(arguments.where, weights)
-        return tuple(coverage.keep(x) for x in converted), coverage
+        return converted, Coverage(arguments.where, weights)
 
-    def errors(self, arrays: tuple[Array, ...]) -> Array:
-        """The errors between one sample's arrays, which are covered already.
+    def errors(self, *arrays: Array) -> Array:
+        """The errors between one sample's arrays, converted.
 
         Raises:
             ValueError: an error that returns another shape than its event says.

@@ -17,8 +17,8 @@ from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
 from jaxae.losses._smoothing import smooth
 
-SOFT = Event(prediction=1, target=1)
-HARD = Event(prediction=1, target=0, classes=True)
+SOFT = Event(prediction=1, target=1, masking="slopes")
+HARD = Event(prediction=1, target=0, classes=True, masking="slopes")
 
 
 def _below_top(z: Array) -> Array:

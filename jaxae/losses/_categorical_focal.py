@@ -21,7 +21,7 @@ from jaxae.losses._hyperparameters import (
 from jaxae.losses._loss import Loss
 from jaxae.losses._smoothing import smooth
 
-SOFT = Event(prediction=1, target=1)
+SOFT = Event(prediction=1, target=1, masking="slopes")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -58,7 +58,7 @@ def _total(p: Array) -> Array:
     return jnp.where(abs(total) < jnp.finfo(p.dtype).tiny, 1, total)
 
 
-@takes(Event(prediction=1, target=1))
+@takes(Event(prediction=1, target=1, masking="slopes"))
 @dataclasses.dataclass(frozen=True)
 class ClippedCategoricalCrossEntropy:
     """Categorical cross-entropy from clipped probabilities to probabilities, in nats per event.
@@ -120,7 +120,7 @@ def _cross_entropy_jvp(epsilon, primals, tangents):
     return (y * surprises).sum(-1), (shares.slope(y) * dp + surprises * dy).sum(-1)
 
 
-@takes(Event(prediction=1, target=0, classes=True))
+@takes(Event(prediction=1, target=0, classes=True, masking="slopes"))
 @dataclasses.dataclass(frozen=True)
 class ClippedCategoricalCrossEntropyFromClasses:
     """Categorical cross-entropy from clipped probabilities to a known class, in nats per event.

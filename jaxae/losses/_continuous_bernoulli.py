@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import polynomial
-from jaxae.losses._error import closed_form, reads
+from jaxae.losses._error import Event, closed_form, reads, takes
 from jaxae.losses._float64 import in_float64
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._loss import Loss
@@ -34,6 +34,7 @@ def _slope(logits: Array, target: Array) -> Array:
     return jnp.where(small, (0.5 - target) + near, far)
 
 
+@takes(Event(masking="inputs"))
 @closed_form(_slope)
 @reads(_mean)
 def continuous_bernoulli_error(

@@ -1,5 +1,6 @@
 """Which elements count, and how often: masks and weights over a prefix of an array's axes."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
@@ -47,10 +48,21 @@ class Coverage(NamedTuple):
         numbers = _align(present, x.ndim).astype(jnp.float32)
         return jnp.where(numbers != 0, x, 0)
 
+    def cover(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
+        """The arrays where present, else 0."""
+        return tuple(self.keep(x) for x in arrays)
+
     def weigh(self, errors: Float[Array, "..."]) -> Float[Array, "..."]:
         """The errors as they enter the total: w·e where present, else 0."""
         errors = self.keep(errors)
-        return errors if self.weights is None else self._kept_weights(errors.ndim) * errors
+        return errors if self.weights is None else self.kept_weights(errors.ndim) * errors
+
+    def multiply(self, errors: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The errors times 1 where not masked, times 0 elsewhere."""
+        if self.valid is None:
+            return errors
+        # As numbers in memory: XLA on CPU adds up no product with what it converts as it goes.
+        return apart(_align(self.valid, errors.ndim).astype(errors.dtype)) * errors
 
     def counts(self, count: Count) -> Array | None:
         """How often each element enters the denominator, or whether; None if each does once."""
@@ -58,10 +70,11 @@ class Coverage(NamedTuple):
             return None
         if count == "weight" and self.weights is not None:
             rank = max(self.weights.ndim, 0 if self.valid is None else self.valid.ndim)
-            return self._kept_weights(rank)
+            return self.kept_weights(rank)
         return self.present if count == "nonzero" else self.valid
 
-    def _kept_weights(self, rank: int) -> Array:
+    def kept_weights(self, rank: int) -> Array:
+        """The weights where present, else 0, for errors of this rank."""
         assert self.weights is not None
         return self.keep(_align(self.weights, rank))
 

@@ -52,7 +52,7 @@ class DiscretisedLogisticError:
     """
 
     levels: int = 256
-    event: ClassVar[Event] = Event(prediction=1, target=0, parameters=2)
+    event: ClassVar[Event] = Event(prediction=1, target=0, parameters=2, masking="slopes")
 
     def __post_init__(self):
         check_whole("levels", self.levels, 2)

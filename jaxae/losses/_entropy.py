@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from jaxae.losses._bernoulli import binary_cross_entropy
 from jaxae.losses._bernoulli_probabilities import binary_cross_entropy_from_probabilities
 from jaxae.losses._elementary import exp_remainder, log1p
-from jaxae.losses._error import closed_form, derivative_of, from_logits
+from jaxae.losses._error import Event, closed_form, derivative_of, from_logits, takes
 from jaxae.losses._fusion import fenced, unshared
 from jaxae.losses._loss import Loss
 
@@ -91,6 +91,7 @@ def _excess(surplus: Array, y: Array, far: Array) -> Array:
     return fenced(jnp.where(near, log1p(parts), jnp.maximum(far, 0)))
 
 
+@takes(Event(masking="slopes"))
 @from_logits
 @closed_form(derivative_of(binary_cross_entropy))
 def binary_excess(logits: Float[Array, "..."], target: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -133,6 +134,7 @@ def _from_logits_jvp(primals, tangents):
     return _from_logits(z, y), slope * dz + (_log_odds(y) - z) * dy
 
 
+@takes(Event(masking="slopes"))
 @closed_form(derivative_of(binary_cross_entropy_from_probabilities))
 def binary_excess_from_probabilities(
     probability: Float[Array, "..."], target: Float[Array, "..."]

@@ -2,10 +2,13 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import jax
 from jaxtyping import Array
+
+from jaxae.losses._hyperparameters import check_choice
+from jaxae.losses._masking import Masking
 
 Marked = TypeVar("Marked", bound=Callable[..., Any])
 Link = Callable[[Array], Array]
@@ -29,6 +32,7 @@ class Event(NamedTuple):
         classes: whether the target is an integer that names a class.
         zero_is_absent: whether a number that is 0 in every array leaves the error unchanged, so
             that a mask may reach inside an event.
+        masking: how what is masked stays out of the sum, see `_masking.py`.
         parameters: how long the first array's last axis is, where it holds that many parameters of
             a distribution; None for any length, e.g. that of classes.
     """
@@ -37,7 +41,13 @@ class Event(NamedTuple):
     target: int | None = 0
     classes: bool = False
     zero_is_absent: bool = False
+    masking: Masking = "choice"
     parameters: int | None = None
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether an error is computed from one number of each array, none of them a class."""
+        return (self.prediction, self.target, self.classes) == (0, 0, False)
 
     def elements(self, arrays: Sequence[Array], batch_axes: int = 0) -> tuple[int, ...]:
         """The shape of the errors between arrays: theirs, without the axes of an event."""
@@ -85,7 +95,10 @@ def from_logits(error: Marked) -> Marked:
 
 
 def takes(event: Event) -> Callable[[Marked], Marked]:
-    """Mark an error that is not elementwise with the event that it is computed from.
+    """Mark an error with the event that it is computed from; one that is elementwise needs none.
+
+    Raises:
+        ValueError: an unknown masking.
 
     Example:
         >>> import jax.numpy as jnp
@@ -95,6 +108,7 @@ def takes(event: Event) -> Callable[[Marked], Marked]:
         >>> event_of(distance).target, event_of(abs).target
         (1, 0)
     """
+    check_choice("masking", event.masking, get_args(Masking))
 
     def mark(error: Marked) -> Marked:
         return _mark(error, "event", event)

@@ -88,8 +88,8 @@ class FeatureMeans(BaseLoss):
 
         Takes the same arguments and raises the same errors as `Loss.mean`.
         """
-        kept, coverage = self.covered(arrays, where, weights)
-        errors = self.errors(kept)
+        converted, coverage = self.converted(arrays, where, weights)
+        errors = self.errors(*coverage.cover(converted))
         coverage = coverage.of_events(errors.ndim)
         ones = jnp.ones_like(errors)
         counts = coverage.counts(self.count)

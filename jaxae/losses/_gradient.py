@@ -173,5 +173,5 @@ def _by_total(loss: Written, statistic: Any, cotangent: Array) -> Array:
 
 def _slopes(loss: Written, scale: Array, one: Arguments) -> Array:
     """One sample's w·m·e' times a scale, which comes first so that a large e' stays finite."""
-    kept, coverage = loss.covered(one.arrays, one.where, one.weights)
-    return coverage.weigh(scale * derivative_of(loss.error)(*kept))
+    arrays, coverage = loss.converted(one.arrays, one.where, one.weights)
+    return coverage.weigh(scale * derivative_of(loss.error)(*coverage.cover(arrays)))

@@ -7,8 +7,9 @@ from jax.typing import ArrayLike
 
 from jaxae.losses._base import BaseLoss
 from jaxae.losses._coverage import Count, denominator
-from jaxae.losses._error import name_of
+from jaxae.losses._error import event_of, name_of
 from jaxae.losses._hyperparameters import check_choice
+from jaxae.losses._masking import masked_errors
 from jaxae.losses._mean import Mean, Statistic, Total
 
 Unit = Literal["element", "sample", "total"]
@@ -92,10 +93,10 @@ class Loss(BaseLoss):
             TypeError: an integer prediction, or a `where` that is not boolean.
             ValueError: shapes that differ, or that are not a prefix.
         """
-        kept, coverage = self.covered(arrays, where, weights)
-        errors = self.errors(kept)
-        coverage = coverage.of_events(errors.ndim)
-        total = coverage.weigh(errors).sum()
+        converted, coverage = self.converted(arrays, where, weights)
+        masking = event_of(self.error).masking
+        errors = masked_errors(self.errors, converted, coverage, masking)
+        total, coverage = errors.sum(), coverage.of_events(errors.ndim)
         if self.unit == "total":
             return Total(total)
         return Mean(total, denominator(coverage.counts(self.count), self.unit, errors))

@@ -44,7 +44,7 @@ def _slope(prediction: Array, target: Array) -> Array:
 
 
 @closed_form(_slope)
-@takes(Event(prediction=1, target=0, parameters=2))
+@takes(Event(prediction=1, target=0, parameters=2, masking="slopes"))
 @reads(_link)
 def negative_binomial_error(
     prediction: Float[Array, "... 2"], target: Float[Array, "..."]

@@ -95,10 +95,13 @@ class PairwiseLoss(BaseLoss):
         Takes the same arguments and raises the same errors as `Loss.mean`; `where` and `weights`
         are scalars.
         """
-        kept, coverage = self.covered(arrays, where, weights)
+        converted, coverage = self.converted(arrays, where, weights)
         weight = coverage.counts("weight")
-        dtype = kept[0].dtype
-        return Rows(kept, jnp.ones((), dtype) if weight is None else weight.astype(dtype))
+        dtype = converted[0].dtype
+        return Rows(
+            coverage.cover(converted),
+            jnp.ones((), dtype) if weight is None else weight.astype(dtype),
+        )
 
     def finish(self, value: Any) -> Float[Array, ""]:
         """The loss, from all rows and how often each counts."""

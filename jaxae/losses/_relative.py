@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxae.losses._elementary import absolute, log1p, saturated
-from jaxae.losses._error import closed_form
+from jaxae.losses._error import Event, closed_form, takes
 from jaxae.losses._fusion import apart
 from jaxae.losses._hyperparameters import check_from_to, store_python_numbers
 from jaxae.losses._loss import Loss
@@ -18,6 +18,7 @@ def _log_slope(prediction: Array, target: Array) -> Array:
     return 2 * _log_ratio(prediction, target) * _log_rate(prediction)
 
 
+@takes(Event(masking="inputs"))
 @closed_form(_log_slope)
 def squared_log_error(
     prediction: Float[Array, "..."], target: Float[Array, "..."]

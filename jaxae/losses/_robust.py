@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxae.losses._elementary import cosh_remainder
-from jaxae.losses._error import closed_form
+from jaxae.losses._error import Event, closed_form, takes
 from jaxae.losses._fusion import apart
 from jaxae.losses._hyperparameters import check_from_to, store_python_numbers
 from jaxae.losses._loss import Loss
@@ -78,6 +78,7 @@ def _huber_jvp(delta, primals, tangents):
     return _huber(delta, prediction, target), slope * (dprediction - dtarget)
 
 
+@takes(Event(masking="inputs"))
 @closed_form(lambda prediction, target: jnp.tanh(prediction - target))
 def log_cosh_error(
     prediction: Float[Array, "..."], target: Float[Array, "..."]

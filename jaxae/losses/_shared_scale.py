@@ -103,8 +103,8 @@ class SharedScaleGaussian(BaseLoss):
 
         Takes the same arguments and raises the same errors as `Loss.mean`.
         """
-        kept, coverage = self.covered(arrays, where, weights)
-        errors, counts = self.errors(kept), coverage.counts("weight")
+        converted, coverage = self.converted(arrays, where, weights)
+        errors, counts = self.errors(*coverage.cover(converted)), coverage.counts("weight")
         total = coverage.weigh(errors).sum()
         numbers, samples = (denominator(counts, unit, errors) for unit in get_args(Unit))
         return SquaredErrors(total, numbers, samples)

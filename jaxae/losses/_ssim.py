@@ -222,7 +222,7 @@ def structural_similarity(
         https://doi.org/10.1109/TIP.2003.819861
     """
     error = StructuralDissimilarity(max_value, window, sigma, k1, k2)
-    (prediction, target), _ = Loss(error).covered((prediction, target), None, None)
+    (prediction, target), _ = Loss(error).converted((prediction, target), None, None)
     return 1 - error(prediction, target)
 
 

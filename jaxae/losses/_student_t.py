@@ -8,12 +8,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from jaxae.losses._elementary import saturated
+from jaxae.losses._error import Event, takes
 from jaxae.losses._hyperparameters import check_from_to
 from jaxae.losses._likelihood import Likelihood
 from jaxae.losses._location_scale import LARGEST, SMALLEST, LocationScaleError
 from jaxae.losses._loss import Loss
 
 
+@takes(Event(masking="product"))
 @dataclasses.dataclass(frozen=True)
 class StudentTError(LocationScaleError):
     """Negative log-density of Student's t distribution of fixed scale, elementwise, in nats.

@@ -30,7 +30,7 @@ def _slope(prediction: Array, target: Array) -> Array:
 
 
 @closed_form(_slope)
-@takes(Event(prediction=1, target=0, parameters=3))
+@takes(Event(prediction=1, target=0, parameters=3, masking="slopes"))
 @reads(_link)
 def zero_inflated_negative_binomial_error(
     prediction: Float[Array, "... 3"], target: Float[Array, "..."]

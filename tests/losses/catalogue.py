@@ -12,7 +12,6 @@ from jaxae.losses import (
     CategoricalCrossEntropy,
     ClippedBinaryCrossEntropy,
     ClippedCategoricalFocalError,
-    Event,
     FocalError,
     FreeBitsError,
     HuberError,
@@ -57,7 +56,7 @@ MORE = {
 LOSSES = READY | SMALL | MORE
 PAIRWISE = {"mmd", "total_correlation"}
 ADDING = {name: loss for name, loss in LOSSES.items() if name not in PAIRWISE}
-ELEMENTWISE = {name: x for name, x in LOSSES.items() if event_of(x.error) == Event()}
+ELEMENTWISE = {name: x for name, x in LOSSES.items() if event_of(x.error).elementwise}
 CLOSED = {n: x for n, x in LOSSES.items() if isinstance(x, Loss) and hasattr(x.error, "derivative")}
 # Samples that are not five numbers, and how many numbers are predicted for one if not two.
 SHAPES = {

@@ -18,7 +18,6 @@ import pytest
 
 from jaxae.losses import (
     CategoricalCrossEntropy,
-    Event,
     binary_cross_entropy,
     categorical_cross_entropy,
     categorical_cross_entropy_from_classes,
@@ -76,7 +75,7 @@ def weighted(error, class_weights):
 
 def keras_unreduced(error):
     """What Keras has before it reduces: a number for each step, or for each sample of a set."""
-    if event_of(error) == Event():
+    if event_of(error).elementwise:
         return LastAxisMean(error)
     return jax.vmap(error) if event_of(error).target is None else error
 

@@ -7,7 +7,7 @@ classes is one number already, and is added as it is.
 from fractions import Fraction
 
 from jaxae.losses._coverage import Coverage
-from jaxae.losses._error import ELEMENT, event_of
+from jaxae.losses._error import event_of
 from jaxae.losses._loss import Loss
 from jaxae.losses.conventions._convention import Convention
 from jaxae.losses.conventions._scaled import Error, LastAxisMean
@@ -18,16 +18,12 @@ class Keras3Sum(Convention):
 
     def __call__(self, error: Error) -> Loss:
         """The loss that Keras 3 computes from this error with `reduction="sum"`."""
-        return Loss(LastAxisMean(error) if _elementwise(error) else error, unit="total")
+        return Loss(LastAxisMean(error) if event_of(error).elementwise else error, unit="total")
 
     def _denominator(
         self, shape: tuple[int, ...], coverage: Coverage, error: Error | None
     ) -> Fraction:
-        return Fraction(shape[-1] if error is None or _elementwise(error) else 1)
-
-
-def _elementwise(error: Error) -> bool:
-    return event_of(error) == ELEMENT
+        return Fraction(shape[-1] if error is None or event_of(error).elementwise else 1)
 
 
 KERAS_3_SUM = Keras3Sum(

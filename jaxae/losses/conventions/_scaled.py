@@ -126,8 +126,7 @@ class LastAxisSum(Wrapped):
 
     def __post_init__(self):
         super().__post_init__()
-        taken = event_of(self.error)
-        if (taken.prediction, taken.target) != (0, 0):
+        if not event_of(self.error).elementwise:
             raise ValueError(
                 f"{name_of(self.error)} is not elementwise, expected an elementwise error: it has "
                 "no numbers along the last axis to reduce"
