@@ -82,6 +82,7 @@ from jaxae.losses._categorical_probabilities import (
     cce_from_probabilities as cce_from_probabilities,
     cce_from_probabilities_and_classes as cce_from_probabilities_and_classes,
 )
+from jaxae.losses._compensation import add_compensated as add_compensated
 from jaxae.losses._continuous_bernoulli import (
     continuous_bernoulli as continuous_bernoulli,
     continuous_bernoulli_error as continuous_bernoulli_error,

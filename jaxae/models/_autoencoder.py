@@ -3,7 +3,7 @@
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxae.losses import Likelihood
+from jaxae.losses import Likelihood, Statistic
 from jaxae.models._outputs import Outputs
 
 
@@ -17,6 +17,10 @@ class Autoencoder(nnx.Module):
     Attributes:
         feature_shape: the shape of one sample.
         likelihood: what the prediction is, and how to read it.
+        axis_name: the axis over which a model couples the samples of a batch, such as "batch" for
+            batch normalisation; None for a model that does not. In training, a model that does is
+            called with `weight=` as well, how often the sample counts, so that padding can be left
+            out: `jax.lax.psum(weight * x, axis_name) / jax.lax.psum(weight, axis_name)`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -33,6 +37,7 @@ class Autoencoder(nnx.Module):
 
     feature_shape: tuple[int, ...]
     likelihood: Likelihood
+    axis_name: str | None = None
 
     def encode(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """The latent of one sample."""
@@ -46,3 +51,14 @@ class Autoencoder(nnx.Module):
         """The prediction and the latent of one sample; `key` is for models that draw numbers."""
         latent = self.encode(x)
         return Outputs(prediction=self.decode(latent), latent=latent)
+
+    def statistics(self, outputs: Outputs) -> dict[str, Statistic]:
+        """What of one sample's outputs the model's own state is made of, by name; none here.
+
+        Such as a Mean of a one-hot code, for the counts of a codebook. They are merged over the
+        batch, padding left out, and given to `absorb`.
+        """
+        return {}
+
+    def absorb(self, statistics: dict[str, Statistic]) -> None:
+        """Update the model's own state by its statistics, merged over a batch, after its step."""

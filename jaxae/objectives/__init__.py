@@ -28,6 +28,7 @@ A term of your own maps the View of ONE sample to a Mean; here, the size of the 
 ['reconstruction', 'code']
 """
 
+from jaxae.objectives._batch import Batch as Batch
 from jaxae.objectives._latent import (
     Contractive as Contractive,
     OutputsOf as OutputsOf,
@@ -38,18 +39,22 @@ from jaxae.objectives._latent import (
     prior_matching as prior_matching,
 )
 from jaxae.objectives._merge import (
-    Batch as Batch,
     Statistics as Statistics,
+    axis_name_of as axis_name_of,
     batch_statistics as batch_statistics,
     finish as finish,
-    finish_batches as finish_batches,
     sample_statistics as sample_statistics,
+    summary as summary,
+    term_values as term_values,
+    total as total,
 )
+from jaxae.objectives._pieces import gradient as gradient, joined as joined
 from jaxae.objectives._reconstruction import (
     Reconstruction as Reconstruction,
     reconstruction as reconstruction,
 )
 from jaxae.objectives._term import (
+    Coefficient as Coefficient,
     Finish as Finish,
     LossOf as LossOf,
     Objective as Objective,

@@ -14,7 +14,7 @@ from jaxae.losses import (
     hutchinson_penalty,
     mmd,
 )
-from jaxae.objectives._term import Read, Term, View, loss_term
+from jaxae.objectives._term import Coefficient, Read, Term, View, loss_term
 
 # Of a sample's key, far from the 0, 1, 2, … that a model may split it into.
 PRIOR, PROBES = 0x7072696F, 0x70726F62
@@ -23,7 +23,7 @@ PRIOR, PROBES = 0x7072696F, 0x70726F62
 def latent_term(
     loss: BaseLoss,
     *names: str,
-    coefficient: float = 1.0,
+    coefficient: Coefficient = 1.0,
     where: Read | None = None,
     weights: Read | None = None,
 ) -> Term:
@@ -32,7 +32,7 @@ def latent_term(
     Args:
         loss: a loss of codes or of posteriors, e.g. `gaussian_kl`, `free_bits(0.5)`, `l1`.
         *names: the outputs that it takes, in its order; "latent" if none are given.
-        coefficient: what the loss is multiplied by.
+        coefficient: what the loss is multiplied by, a number or a schedule.
         where: maps the View of one sample to a mask of the code, over a prefix of its axes.
         weights: maps the View of one sample to weights of the code, over such a prefix.
 
@@ -52,11 +52,11 @@ def latent_term(
     return loss_term(loss, read, coefficient=coefficient, where=where, weights=weights)
 
 
-def kl(coefficient: float = 1.0, loss: BaseLoss = gaussian_kl) -> Term:
+def kl(coefficient: Coefficient = 1.0, loss: BaseLoss = gaussian_kl) -> Term:
     """The divergence of the posterior from the prior, of the outputs "mean" and "log_variance".
 
     Args:
-        coefficient: what it is multiplied by: the β of a β-VAE.
+        coefficient: the β of a β-VAE, a number or a schedule that warms it up.
         loss: `gaussian_kl`, or another loss of means and log-variances, e.g. `free_bits(0.5)`.
 
     Returns:
@@ -69,7 +69,7 @@ def kl(coefficient: float = 1.0, loss: BaseLoss = gaussian_kl) -> Term:
     return latent_term(loss, "mean", "log_variance", coefficient=coefficient)
 
 
-def prior_matching(coefficient: float = 1.0, loss: BaseLoss = mmd) -> Term:
+def prior_matching(coefficient: Coefficient = 1.0, loss: BaseLoss = mmd) -> Term:
     """The distance of the codes from draws of the standard normal prior, one for each sample.
 
     A function of pairs of samples, such as `mmd`, needs all rows of the batch at once. The draw
@@ -89,11 +89,11 @@ def prior_matching(coefficient: float = 1.0, loss: BaseLoss = mmd) -> Term:
     return loss_term(loss, latent_and_prior, coefficient=coefficient)
 
 
-def contractive(coefficient: float = 1.0, probes: int | None = None) -> Term:
+def contractive(coefficient: Coefficient = 1.0, probes: int | None = None) -> Term:
     """The squared norm of the encoder's Jacobian, averaged over samples.
 
     Args:
-        coefficient: what it is multiplied by.
+        coefficient: what it is multiplied by, a number or a schedule.
         probes: None for the exact penalty, one forward pass for each number of the input; else how
             many random directions estimate it, drawn by the sample's own key.
 

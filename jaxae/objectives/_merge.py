@@ -6,46 +6,37 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses import Mean, Rows, Statistic
+from jaxae.objectives._batch import Batch, filled
 from jaxae.objectives._term import Objective, Term, View
 
 Statistics = dict[str, Statistic]
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Batch:
-    """Samples along the leading axis; without that axis, one sample.
-
-    Args:
-        input: what the model is given, an array or a tree of them.
-        target: what its prediction is compared with, an array or a tree of them.
-        index: each sample's index in the data, which its noise belongs to.
-        weight: how often a sample counts: 0 for padding, else 1.
-    """
-
-    input: Any
-    target: Any
-    index: Any
-    weight: Any
-
-
 def sample_statistics(
     objective: Objective, model: Any, sample: Batch, key: PRNGKeyArray
 ) -> Statistics:
-    """The statistics of ONE sample's terms, each counted as often as the sample is.
+    """The statistics of ONE sample's terms and of its model, each counted as the sample is.
 
     Its random key belongs to its index, not to its place in the batch.
 
     Raises:
         TypeError: a term that returns something else than a Mean, a Total or Rows.
+        ValueError: a statistic of the model that is called what a term is.
     """
     key = jax.random.fold_in(key, sample.index)
-    outputs = model(sample.input, key=key)
+    coupled = {} if axis_name_of(model) is None else {"weight": sample.weight}
+    outputs = model(sample.input, key=key, **coupled)
     view = View(model, sample.input, sample.target, outputs, key)
     statistics = {name: term.sample(view) for name, term in objective.items()}
+    own = getattr(model, "statistics", None)
+    for name, statistic in ({} if own is None else own(outputs)).items():
+        if name in statistics:
+            raise ValueError(f"the model has a statistic {name!r}, and so is a term called")
+        statistics[name] = statistic
     for name, statistic in statistics.items():
         if not isinstance(statistic, Statistic):
             raise TypeError(
@@ -53,6 +44,11 @@ def sample_statistics(
                 "Rows; write e.g. Mean(total, weight)"
             )
     return {name: statistic.scale(sample.weight) for name, statistic in statistics.items()}
+
+
+def axis_name_of(model: Any) -> str | None:
+    """The axis over which a model couples samples in its forward pass; None if it does not."""
+    return getattr(model, "axis_name", None)
 
 
 def batch_statistics(
@@ -66,66 +62,76 @@ def batch_statistics(
     def one(sample: Batch) -> Statistics:
         return sample_statistics(objective, model, sample, key)
 
-    statistics = jax.vmap(one)(_fill_absent(batch))
-    return {name: statistic.merge() for name, statistic in statistics.items()}
+    axis_name = axis_name_of(model)
+    each = jax.vmap(one) if axis_name is None else jax.vmap(one, axis_name=axis_name)
+    return {name: statistic.merge() for name, statistic in each(filled(batch)).items()}
 
 
-def finish(objective: Objective, statistics: Statistics) -> Float[Array, ""]:
-    """The objective's value: its finished terms times their coefficients, summed.
+def term_values(objective: Objective, statistics: Statistics) -> dict[str, Float[Array, ""]]:
+    """Each term's finished value, without its coefficient.
 
     Args:
         objective: the terms.
-        statistics: their merged statistics, by name.
-
-    Returns:
-        A scalar.
+        statistics: their merged statistics, or their summaries over batches, by name.
 
     Raises:
         ValueError: a term whose finished value is not a scalar.
     """
-    return _sum({n: t.finish(statistics[n].value) for n, t in objective.items()}, objective)
+    return {name: _scalar(name, _finished(t, statistics[name])) for name, t in objective.items()}
 
 
-def finish_batches(objective: Objective, statistics: Statistics) -> Float[Array, ""]:
-    """The objective over batches, from each batch's merged statistics, stacked.
+def summary(objective: Objective, statistics: Statistics) -> Statistics:
+    """What is known of batches, from each one's merged statistics, stacked; summaries add.
 
-    Statistics that add are merged over the batches and finished last. A function of pairs of
+    Statistics that add are merged over the batches, to be finished last. A function of pairs of
     samples is averaged over the batches instead, by how much they count: over all of the data its
     cost would be the square of their number.
-
-    Takes the same arguments, along one more axis, and raises the same errors as `finish`.
     """
-    return _sum({n: _over_batches(t, statistics[n]) for n, t in objective.items()}, objective)
+    return {name: _over_batches(term, statistics[name]) for name, term in objective.items()}
 
 
-def _over_batches(term: Term, statistics: Statistic) -> Array:
+def total(objective: Objective, values: dict[str, Array], step: ArrayLike = 0) -> Float[Array, ""]:
+    """The objective's value: its terms' values times their coefficients, summed.
+
+    Args:
+        objective: the terms.
+        values: theirs, by name.
+        step: the count of updates, which schedules of coefficients depend on.
+    """
+    parts = (t.coefficient_at(step) * values[name] for name, t in objective.items())
+    return functools.reduce(jnp.add, parts)
+
+
+def finish(objective: Objective, statistics: Statistics, step: ArrayLike = 0) -> Float[Array, ""]:
+    """The objective's value, from its terms' merged statistics.
+
+    Takes what `term_values` and `total` take, and raises the same errors.
+    """
+    return total(objective, term_values(objective, statistics), step)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class FinishedMean(Mean):
+    """A mean over batches of what a term came to in each."""
+
+
+def _over_batches(term: Term, statistics: Statistic) -> Statistic:
     if not isinstance(statistics, Rows):
-        return term.finish(statistics.merge().value)
+        return statistics.merge()
     values = jax.lax.map(lambda rows: term.finish(rows.value), statistics)
     weight = statistics.weight.sum(1)
-    return Mean((weight * values).sum(), weight.sum()).value
+    return FinishedMean((weight * values).sum(), weight.sum())
 
 
-def _sum(finished: dict[str, Array], objective: Objective) -> Array:
-    for name, value in finished.items():
-        if value.shape != ():
-            raise ValueError(
-                f"term {name!r} finishes with shape {value.shape}, expected a scalar; write e.g. "
-                "finish=jnp.sum"
-            )
-    return functools.reduce(jnp.add, (t.coefficient * finished[n] for n, t in objective.items()))
+def _finished(term: Term, statistic: Statistic) -> Array:
+    return statistic.value if isinstance(statistic, FinishedMean) else term.finish(statistic.value)
 
 
-def _fill_absent(batch: Batch) -> Batch:
-    """Samples of weight 0 replaced by one that counts, at which model and terms are defined."""
-    present = batch.weight != 0
-    if not present.size:
-        return batch
-    donor = jnp.argmax(present)
-
-    def fill(x: Array) -> Array:
-        mask = present.reshape(present.shape + (1,) * (x.ndim - 1))
-        return jnp.where(mask, x, jnp.where(present[donor], x[donor], jnp.zeros_like(x[donor])))
-
-    inputs, targets = (jax.tree.map(fill, x) for x in (batch.input, batch.target))
-    return dataclasses.replace(batch, input=inputs, target=targets)
+def _scalar(name: str, value: Array) -> Array:
+    if value.shape != ():
+        raise ValueError(
+            f"term {name!r} finishes with shape {value.shape}, expected a scalar; write e.g. "
+            "finish=jnp.sum"
+        )
+    return value

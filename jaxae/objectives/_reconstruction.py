@@ -7,12 +7,12 @@ import reprlib
 from jaxtyping import Array
 
 from jaxae.losses import BaseLoss, identity, link_of
-from jaxae.objectives._term import Read, Term, View, loss_term
+from jaxae.objectives._term import Coefficient, Read, Term, View, loss_term
 
 
 def reconstruction(
     loss: BaseLoss,
-    coefficient: float = 1.0,
+    coefficient: Coefficient = 1.0,
     *,
     where: Read | None = None,
     weights: Read | None = None,
@@ -25,7 +25,8 @@ def reconstruction(
 
     Args:
         loss: any loss of `jaxae.losses`, also a function of batch means.
-        coefficient: what the loss is multiplied by.
+        coefficient: what the loss is multiplied by, a number or a schedule: a function of the count
+            of updates, such as `optax.linear_schedule(0.0, 1.0, 1000)`.
         where: maps the View of one sample to a mask: bool, True where an element of the target
             counts, over a prefix of its axes.
         weights: maps the View of one sample to weights, non-negative, over such a prefix.
@@ -49,8 +50,11 @@ def reconstruction(
     """
     if not isinstance(loss, BaseLoss):
         raise TypeError(f"got {loss!r}, expected a loss; of a plain error make one: Loss(error)")
-    if not isinstance(coefficient, numbers.Real):
-        raise TypeError(f"the coefficient is {coefficient!r}, expected a Python number")
+    if not (isinstance(coefficient, numbers.Real) or callable(coefficient)):
+        raise TypeError(
+            f"the coefficient is {coefficient!r}, expected a Python number, or a schedule: a "
+            "function of the count of updates"
+        )
     for name, read in (("where", where), ("weights", weights)):
         if read is not None and not callable(read):
             raise TypeError(f"{name} is {reprlib.repr(read)}, expected a function of the View")

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from jax.typing import ArrayLike
 from jaxtyping import Array, PRNGKeyArray
 
 from jaxae.losses import BaseLoss, Statistic, identity
@@ -28,6 +29,8 @@ class View(NamedTuple):
 
 
 Read = Callable[[View], Array]
+Schedule = Callable[[Any], Any]
+Coefficient = int | float | Schedule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,19 +41,24 @@ class Term:
         sample: maps the View of one sample to a Mean that is not divided yet, a Total, or Rows.
         finish: maps the value of the merged statistic to a scalar; applied after the merge, so
             functions of batch means are exact however the data are cut.
-        coefficient: what the finished term is multiplied by.
+        coefficient: what the finished term is multiplied by: a number, or a schedule, a function of
+            the count of updates such as `optax.linear_schedule(0.0, 1.0, 1000)`.
     """
 
     sample: Callable[[View], Statistic]
     finish: Callable[[Any], Array] = identity
-    coefficient: float = 1.0
+    coefficient: Coefficient = 1.0
+
+    def coefficient_at(self, step: ArrayLike) -> ArrayLike:
+        """The coefficient after so many updates."""
+        return self.coefficient(step) if callable(self.coefficient) else self.coefficient
 
 
 def loss_term(
     loss: BaseLoss,
     read: Callable[[View], tuple[Array, ...]],
     *,
-    coefficient: float = 1.0,
+    coefficient: Coefficient = 1.0,
     where: Read | None = None,
     weights: Read | None = None,
 ) -> Term:
@@ -59,7 +67,7 @@ def loss_term(
     Args:
         loss: any loss of `jaxae.losses`, also a function of batch means or of pairs of samples.
         read: maps a View to the arrays that the loss takes.
-        coefficient: what the loss is multiplied by.
+        coefficient: what the loss is multiplied by, a number or a schedule.
         where: maps a View to the term's own mask: bool, True where an element counts, over a prefix
             of the sample's axes; `()` is the sample as a whole.
         weights: maps a View to the term's own weights, non-negative, over such a prefix.

@@ -102,7 +102,7 @@ def _remove(path: Path, made: list[Path]) -> None:
 
 
 def _json_row(row: Epoch) -> str:
-    return _json(row._asdict())
+    return _json(row.metrics())
 
 
 def _json(content: dict[str, Any], indent: int | None = None) -> str:

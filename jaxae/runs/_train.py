@@ -86,7 +86,7 @@ def _fit(
         epochs=config.epochs,
         batch_size=config.batch_size,
         key=jax.random.key(config.seed),
-        on_epoch=run.append_epoch,
+        callbacks=[lambda state, row: run.append_epoch(row)],
         show_progress=show_progress,
     )
 

@@ -24,8 +24,18 @@ from jaxae.training._checkpoint import (
     load_checkpoint as load_checkpoint,
     save_checkpoint as save_checkpoint,
 )
+from jaxae.training._checkpoints import Checkpoints as Checkpoints
+from jaxae.training._early_stopping import EarlyStopping as EarlyStopping
 from jaxae.training._fit import fit as fit
 from jaxae.training._history import Epoch as Epoch, History as History
+from jaxae.training._layout import Layout as Layout
+from jaxae.training._loggers import (
+    Logger as Logger,
+    TensorBoard as TensorBoard,
+    WeightsAndBiases as WeightsAndBiases,
+)
+from jaxae.training._loop import Chunk as Chunk
+from jaxae.training._samples import Source as Source
 from jaxae.training._state import (
     State as State,
     initial_state as initial_state,

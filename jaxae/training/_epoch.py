@@ -1,128 +1,222 @@
-"""One epoch over data that live on the device, in pieces short enough to report and to stop."""
+"""One epoch, in pieces short enough to report, to save and to stop."""
 
+import dataclasses
+import functools
 import time
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
+from jaxae.objectives import Statistics
 from jaxae.training._history import Epoch
-from jaxae.training._loop import Progress, advance, begin, data_loss, epoch_loss, finite
-from jaxae.training._order import in_order, shuffled
-from jaxae.training._progress import Report
+from jaxae.training._layout import Layout
+from jaxae.training._loop import (
+    Chunk,
+    Progress,
+    Values,
+    add,
+    advance,
+    batch_values,
+    begin,
+    end_chunk,
+    finite,
+    nothing_done,
+    test_summary,
+    values,
+)
+from jaxae.training._samples import Source
 from jaxae.training._state import State
 from jaxae.training._step import Step
 
-# The loop comes back to Python about this often, for the progress bar and for Ctrl-C.
+# The loop comes back to Python about this often, for the progress bar and for signals.
 SECONDS_A_PIECE = 0.5
-TEST_BATCH_SIZE = 1000
 
 
-class Data(NamedTuple):
-    """Samples on the device.
+class Stopped(Exception):  # noqa: N818
+    """Training was asked to end, inside an epoch; the position is where it stands."""
 
-    Args:
-        train: what is trained on, shape (N, ...).
-        test: what is evaluated after each epoch, or None.
-        batch_size: how many training samples make one update.
-    """
-
-    train: Float[Array, "N ..."]
-    test: Float[Array, "M ..."] | None
-    batch_size: int
-
-    @classmethod
-    def resident(cls, data: Any, batch_size: int | None) -> "Data":
-        """Samples, or a Dataset's train and test samples, checked and put on the device.
-
-        Raises:
-            TypeError: samples that are not floating point.
-            ValueError: samples that are none or not finite; a batch size that does not fit.
-        """
-        train = _checked("data", getattr(data, "train", data))
-        test = getattr(data, "test", None)
-        batch_size = min(100, len(train)) if batch_size is None else batch_size
-        if not 1 <= batch_size <= len(train):
-            raise ValueError(
-                f"batch_size is {batch_size}, expected between 1 and the number of training "
-                f"samples, {len(train)}"
-            )
-        return cls(train, None if test is None else _checked("test data", test), batch_size)
-
-    @property
-    def batches(self) -> int:
-        """How many batches an epoch has."""
-        return -(-len(self.train) // self.batch_size)
+    def __init__(self, reason: str, position: "Position"):
+        super().__init__(reason)
+        self.position = position
 
 
-def compile_epoch(step: Step, state: State, data: Data) -> Progress:
-    """Compile all that an epoch runs, without a single step; the Progress to begin at."""
-    order = jnp.asarray(in_order(len(data.train), data.batch_size))
-    progress = advance(step, begin(step, state, data.train, order), data.train, order, 0)
-    return jax.block_until_ready((progress, _losses(step, progress, data)))[0]
-
-
-def run_epoch(
-    step: Step, progress: Progress, data: Data, epoch: int, rate: float, report: Report
-) -> tuple[Progress, Epoch]:
-    """Every training sample once, in an order of the epoch's own.
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """What is run: a step, over devices, on data.
 
     Args:
         step: what is done with each batch.
-        progress: where the epoch before ended.
-        data: what is trained on.
-        epoch: counted from 1.
-        rate: samples per second in the epoch before, 0 if unknown, which sizes the pieces.
-        report: is told after each piece how far the epoch is.
+        layout: over which devices.
+        train: what is trained on.
+        test: what is evaluated after each epoch, or None.
+    """
+
+    step: Step
+    layout: Layout
+    train: Source
+    test: Source | None
+
+
+class Position(NamedTuple):
+    """Where a run stands: all that it needs to go on, bit for bit.
+
+    Args:
+        epoch: which is running, counted from 1.
+        chunk: which of its chunks is running, counted from 0.
+        progress: how far that chunk has come.
+        done: the summary of the epoch's chunks before it.
+    """
+
+    epoch: int
+    chunk: int
+    progress: Progress
+    done: Statistics
+
+    @property
+    def arrays(self) -> tuple[Progress, Statistics]:
+        """What of it is arrays."""
+        return self.progress, self.done
+
+    def batch(self, source: Source) -> int:
+        """How many of the epoch's batches have been run."""
+        return self.chunk * source.batches_a_chunk + int(self.progress.next)
+
+
+class Watch(NamedTuple):
+    """Who looks on while an epoch runs, after each piece.
+
+    Args:
+        report: is told epoch, batch, loss and samples per second.
+        save: is told the position; it may write it.
+        stop: says why training is to end, or None.
+    """
+
+    report: Callable[[int, int, float, float], None]
+    save: Callable[[Position], None]
+    stop: Callable[[], str | None]
+
+
+def start(program: Program, state: State) -> Position:
+    """The position before the first batch, everything compiled."""
+    chunk = next(program.train.in_order())
+    progress = begin(program.step, state, chunk)
+    progress = advance(program.step, program.layout, progress, chunk, jnp.int32(0))
+    done = _nothing(program, progress)
+    progress, done = end_chunk(program.step, progress, done)
+    train = test = _values(program, done, state)
+    if program.test is not None:
+        summary = test_summary(program.step, program.layout, state, next(program.test.in_order()))
+        test = _values(program, summary, state)
+    jax.block_until_ready((progress, finite(state.params, train, test)))
+    return Position(1, 0, progress, done)
+
+
+def run_epoch(
+    program: Program, position: Position, rate: float, watch: Watch
+) -> tuple[Position, Epoch]:
+    """The rest of an epoch: every training sample once, in an order of the epoch's own.
+
+    Args:
+        program: what is run.
+        position: where it stands.
+        rate: samples per second so far, 0 if unknown, which sizes the pieces.
+        watch: who looks on.
 
     Returns:
-        The Progress at the end, and the epoch's row.
+        The position before the next epoch, and the epoch's row.
 
     Raises:
         FloatingPointError: a loss, or the parameters after the epoch, are not finite.
+        Stopped: it was asked to end.
     """
-    start, batch = time.perf_counter(), 0
-    order = shuffled(progress.state.key, epoch, len(data.train), data.batch_size)
-    order, progress = jnp.asarray(order), progress._replace(next=jnp.int32(0))
-    while batch < data.batches and jnp.isfinite(progress.loss):
-        piece = max(1, int(SECONDS_A_PIECE * rate / data.batch_size))
-        stop = min(batch + piece, data.batches)
-        progress = jax.block_until_ready(advance(step, progress, data.train, order, stop))
-        batch = int(progress.next)
-        samples = min(len(data.train), batch * data.batch_size)
-        rate = samples / (time.perf_counter() - start)
-        report(epoch, batch, float(progress.loss), rate)
-    losses = _losses(step, progress, data)
-    if not finite(progress, losses):
-        raise FloatingPointError(
-            f"loss or parameters not finite in batch {batch} of epoch {epoch}; lower the learning "
-            "rate"
-        )
-    return progress, Epoch(epoch, *map(float, losses), samples_per_second=rate)
+    begun, first = time.perf_counter(), position.batch(program.train)
+    key = position.progress.state.key
+    for chunk in program.train.chunks(key, position.epoch, position.chunk):
+        position, rate = _run_chunk(program, position, chunk, (begun, first, rate), watch)
+    state, train = position.progress.state, _values(program, position.done, position.progress.state)
+    test = None if program.test is None else _test_values(program, program.test, state)
+    if not finite(state.params, train, test):
+        raise FloatingPointError(_fault(program, position, "the parameters are"))
+    row = Epoch(
+        position.epoch,
+        *(float(train.loss), None if test is None else float(test.loss), rate),
+        train_terms=_floats(train),
+        test_terms={} if test is None else _floats(test),
+        updates=int(state.step),
+        skipped=int(state.skipped),
+    )
+    nothing = _nothing(program, position.progress)
+    return Position(position.epoch + 1, 0, position.progress, nothing), row
 
 
-def _losses(step: Step, progress: Progress, data: Data) -> tuple[Array, ...]:
-    """The training loss, and the test loss if there are test samples."""
-    train_loss = epoch_loss(step, progress.means)
-    if data.test is None:
-        return (train_loss,)
-    order = in_order(len(data.test), min(len(data.test), TEST_BATCH_SIZE))
-    return train_loss, data_loss(step, progress.state, data.test, jnp.asarray(order))
+def _run_chunk(
+    program: Program,
+    position: Position,
+    chunk: Chunk,
+    pace: tuple[float, int, float],
+    watch: Watch,
+) -> tuple[Position, float]:
+    """A chunk from where it stands to its end, and the rate at which the epoch has run."""
+    begun, first, rate = pace
+    batches = _batches(program.train, position.chunk)
+    while (batch := int(position.progress.next)) < batches:
+        piece = max(1, int(SECONDS_A_PIECE * rate / program.train.batch_size))
+        stop = jnp.int32(min(batch + piece, batches))
+        progress = advance(program.step, program.layout, position.progress, chunk, stop)
+        position = position._replace(progress=jax.block_until_ready(progress))
+        loss = np.asarray(progress.loss)
+        run = position.batch(program.train)
+        rate = _samples(program.train, first, run) / (time.perf_counter() - begun)
+        watch.report(position.epoch, run, float(loss.mean()), rate)
+        if not np.isfinite(loss).all():
+            raise FloatingPointError(_fault(program, position, "the loss is"))
+        watch.save(position)
+        reason = watch.stop()
+        if reason is not None:
+            raise Stopped(reason, position)
+    progress, done = end_chunk(program.step, position.progress, position.done)
+    return Position(position.epoch, position.chunk + 1, progress, done), rate
 
 
-def _checked(name: str, samples: Any) -> Float[Array, "N ..."]:
-    samples = samples if isinstance(samples, jax.Array) else np.asarray(samples)
-    if not jnp.issubdtype(samples.dtype, jnp.floating):
-        raise TypeError(
-            f"{name} has dtype {samples.dtype}, expected a floating dtype; jaxae.data.load scales "
-            "integers to [0, 1], or divide by their full scale, e.g. X.astype('float32') / 255"
-        )
-    if samples.ndim == 0 or len(samples) == 0:
-        raise ValueError(f"{name} has shape {samples.shape}, expected one sample or more")
-    samples = jnp.asarray(samples)
-    samples = samples.astype(jnp.promote_types(samples.dtype, jnp.float32))
-    if not jnp.isfinite(samples).all():
-        raise ValueError(f"{name} holds NaN or infinity; remove or replace them before training")
-    return samples
+def _nothing(program: Program, progress: Progress) -> Statistics:
+    """The summary of no chunk, where those of chunks will be."""
+    return program.layout.place(nothing_done(program.step, progress))
+
+
+def _batches(source: Source, chunk: int) -> int:
+    return min(source.batches_a_chunk, source.batches - chunk * source.batches_a_chunk)
+
+
+def _samples(source: Source, first: int, last: int) -> int:
+    """How many samples there are in the batches from `first` up to `last`."""
+    return min(source.samples, last * source.batch_size) - first * source.batch_size
+
+
+def _test_values(program: Program, test: Source, state: State) -> Values:
+    summaries = (
+        test_summary(program.step, program.layout, state, chunk) for chunk in test.in_order()
+    )
+    return _values(program, functools.reduce(add, summaries), state)
+
+
+def _values(program: Program, summary: Statistics, state: State) -> Values:
+    return values(program.step, summary, state.step)
+
+
+def _floats(values: Values) -> dict[str, float]:
+    return {name: float(x) for name, x in values.terms.items()}
+
+
+def _fault(program: Program, position: Position, what: str) -> str:
+    """What is not finite, where, and in which term."""
+    terms = batch_values(program.step, position.progress) if int(position.progress.next) else {}
+    guilty = [f"{n} = {float(x):g}" for n, x in terms.items() if not jnp.isfinite(x).all()]
+    batch, update = position.batch(program.train), int(position.progress.state.step)
+    return (
+        f"{what} not finite in batch {batch} of epoch {position.epoch}, update {update}"
+        f"{' (' + ', '.join(guilty) + ')' if guilty else ''}; lower the learning rate, or drop "
+        "such updates with on_nonfinite='skip'"
+    )

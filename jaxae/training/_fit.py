@@ -1,10 +1,11 @@
 """Fit: the only Python loop of training, and it is thin."""
 
+import contextlib
 import functools
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import jax
 import optax
@@ -12,11 +13,19 @@ from jaxtyping import PRNGKeyArray
 
 from jaxae.losses import BaseLoss
 from jaxae.objectives import Objective, Term, reconstruction
-from jaxae.training._epoch import Data, compile_epoch, run_epoch
-from jaxae.training._history import Epoch, History
+from jaxae.training._checkpoints import Checkpoints, Saver, described
+from jaxae.training._early_stopping import EarlyStopping
+from jaxae.training._epoch import Program, Stopped, Watch, run_epoch, start
+from jaxae.training._history import History
+from jaxae.training._layout import Layout
+from jaxae.training._loggers import Logger, opened
 from jaxae.training._progress import progress_bar
+from jaxae.training._samples import source_of
+from jaxae.training._session import Callback, Monitor, Session
 from jaxae.training._state import Model, initial_state, trained_model
 from jaxae.training._step import Step
+
+TEST_BATCH_SIZE = 1000
 
 
 def fit(
@@ -29,19 +38,34 @@ def fit(
     epochs: int = 10,
     batch_size: int | None = None,
     key: PRNGKeyArray | None = None,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    microbatch_size: int | None = None,
+    compute_dtype: Any = None,
+    clip: float | None = None,
+    average_decay: float | None = None,
+    constraint: Callable[[Any], Any] | None = None,
+    on_nonfinite: Literal["stop", "skip"] = "stop",
+    step: Callable[..., Step] = Step,
+    layout: Layout | None = None,
+    checkpoints: Checkpoints | None = None,
+    resume: bool = False,
+    early_stopping: EarlyStopping | None = None,
+    before: Sequence[Callable[[Any, Objective, Any], None]] = (),
+    monitors: Sequence[Monitor] = (),
+    loggers: Sequence[Logger] = (),
+    callbacks: Sequence[Callback] = (),
+    stop: Callable[[], str | None] = lambda: None,
     show_progress: bool = True,
 ) -> tuple[Model, History]:
     """Train an autoencoder to reconstruct its data.
 
     Each epoch visits every sample once, in a new order. The ragged last batch counts at its true
     weight: it is padded, and padding reaches nothing. The same key gives the same result, bit for
-    bit, on the same device and versions.
+    bit, on the same devices and versions, also where training was stopped and resumed.
 
     Args:
         model: an autoencoder, written for one sample; it is not changed.
         data: samples of shape (N, *feature_shape), or a Dataset, whose test samples are then
-            evaluated after each epoch.
+            evaluated after each epoch. Either may be streams.
         loss: what is minimised between reconstruction and data, e.g. `jaxae.losses.bce`.
         objective: named terms, instead of a loss.
         optimizer: an optax gradient transformation; Adam with a learning rate of 1e-3 by default.
@@ -49,22 +73,45 @@ def fit(
         epochs: how often the data are visited.
         batch_size: how many samples make one update; 100 by default, or all if there are fewer.
         key: a random key for order and noise; `jax.random.key(0)` by default.
-        on_epoch: called with each epoch's row when the epoch is done.
+        microbatch_size: how many samples of a batch are in memory at once, on all devices together;
+            the gradient is the whole batch's. None for all.
+        compute_dtype: what the model computes in, e.g. `jnp.bfloat16`; parameters and losses stay
+            in their own dtype.
+        clip: the largest norm of a gradient; a longer one is shortened to it.
+        average_decay: of a moving average of the parameters, e.g. 0.999, which is then what is
+            evaluated and returned; None for the parameters themselves.
+        constraint: maps the parameters after each update to those that are kept.
+        on_nonfinite: whether a loss that is not finite ends training, or "skip" drops the update
+            and counts it in `Epoch.skipped`.
+        step: makes the Step; a subclass of it is a step of your own.
+        layout: the devices, and what is spread over them; all devices by default.
+        checkpoints: where and how often the run is saved; not at all by default.
+        resume: whether to go on from the newest of the checkpoints, if there is one.
+        early_stopping: when to end before the last epoch, with the best model; never by default.
+        before: functions of the model, the objective and the data, called before training.
+        monitors: functions of the trained model and the epoch's row, called between epochs.
+        loggers: what is told each epoch's metrics, e.g. `TensorBoard("logs")`.
+        callbacks: functions of the State and the epoch's row, called between epochs.
+        stop: says why training is to end, or None; asked about twice a second.
         show_progress: whether a bar is shown.
 
     Returns:
-        `model, history`: a trained copy of the model, and the History. Ctrl-C, and numbers that are
-        not finite, end training with the epochs that are done; `history.stopped` then says why.
+        `model, history`: a trained copy of the model, and the History. Ctrl-C, `stop`, and numbers
+        that are not finite, end training with the epochs that are done; `history.stopped` then says
+        why.
 
     Raises:
         TypeError: both or none of `loss` and `objective`, or an argument of another type.
         ValueError: data that are empty, not finite or not of the model's feature shape; a batch
-            size above the number of samples; a number of epochs or a batch size below 1.
+            size above the number of samples; a number of epochs or a batch size below 1;
+            checkpoints of another run, or of this one without `resume`.
         FloatingPointError: a loss or parameters that are not finite in the first epoch.
+        RuntimeError: a callback that failed; the state is saved before.
         KeyboardInterrupt: Ctrl-C before the first epoch is done.
 
     Warns:
-        UserWarning: training was stopped after it, why, and which epochs are kept.
+        UserWarning: training was stopped after it, why, and which epochs are kept; checkpoints that
+            are damaged, or can no longer be written.
 
     Example:
         >>> from jaxae.losses import bce
@@ -78,32 +125,106 @@ def fit(
     objective = _objective(loss, objective)
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}, expected at least 1")
+    if on_nonfinite not in ("stop", "skip"):
+        raise ValueError(f"on_nonfinite is {on_nonfinite!r}, expected 'stop' or 'skip'")
     key = jax.random.key(0) if key is None else key
-    optimizer = _default_optimizer() if optimizer is None else optimizer
-    if not isinstance(optimizer, optax.GradientTransformation):
-        raise TypeError(f"optimizer is {optimizer!r}, expected e.g. optax.adam(1e-3)")
-    resident = Data.resident(data, batch_size)
-    graphdef, state = initial_state(model, optimizer, key)
-    step = Step(graphdef, objective, optimizer)
+    optimizer = _optimizer(optimizer, clip)
+    layout = Layout() if layout is None else layout
+    train = source_of("data", getattr(data, "train", data), batch_size, layout)
+    test = getattr(data, "test", None)
+    test = None if test is None else source_of("test data", test, TEST_BATCH_SIZE, layout)
+    for hook in before:
+        hook(model, objective, data)
+    graphdef, state = initial_state(model, optimizer, key, averaged=average_decay is not None)
+    made = step(
+        graphdef,
+        objective,
+        optimizer,
+        microbatch_size=microbatch_size,
+        compute_dtype=compute_dtype,
+        average_decay=average_decay,
+        constraint=constraint,
+        skip_nonfinite=on_nonfinite == "skip",
+    )
+    program = Program(made, layout, train, test)
 
-    rows, stopped, compile_seconds = (), None, 0.0
+    begun = time.perf_counter()
+    position = start(program, layout.place_state(state))
+    compile_seconds = time.perf_counter() - begun
+    stopped: str | None = None
+    with _saving(checkpoints, program, state) as saver, opened(loggers):
+        session = Session(program, model, position, saver, early_stopping)
+        _begin(session, resume)
+        try:
+            with progress_bar(epochs, train.batches, show=show_progress) as report:
+                watch = Watch(report, session.watch, stop)
+                while session.position.epoch <= epochs and not (stopped := session.exhausted):
+                    rate = session.rows[-1].samples_per_second if session.rows else 0.0
+                    position, row = run_epoch(program, session.position, rate, watch)
+                    session.end_epoch(position, row, loggers, monitors, callbacks)
+        except Stopped as reason:
+            session.save()
+            stopped = str(reason)
+        except (KeyboardInterrupt, FloatingPointError) as reason:
+            stopped = _reason(reason, session)
+            if not session.rows:
+                raise
+    if stopped is not None:
+        warnings.warn(f"{stopped}; {_kept(session)}", stacklevel=2)
+    best = None if session.best is None else session.best.epoch
+    history = History(session.rows, compile_seconds, stopped, best)
+    return trained_model(model, session.kept), history
+
+
+@contextlib.contextmanager
+def _saving(
+    checkpoints: Checkpoints | None, program: Program, state: Any
+) -> Iterator[Saver | None]:
+    """What writes the checkpoints, if there are to be any, until all of them are written."""
+    if checkpoints is None:
+        yield None
+        return
+    identity = {
+        "data": program.train.fingerprint(),
+        "objective": described(program.step.objective),
+        "batch size": str(program.train.batch_size),
+        "random key": described(jax.random.key_data(state.key).tolist()),
+    }
+    saver = Saver(checkpoints, identity)
     try:
-        start = time.perf_counter()
-        progress = compile_epoch(step, state, resident)
-        compile_seconds = time.perf_counter() - start
-        with progress_bar(epochs, resident.batches, show=show_progress) as report:
-            for epoch in range(1, epochs + 1):
-                rate = rows[-1].samples_per_second if rows else 0.0
-                progress, row = run_epoch(step, progress, resident, epoch, rate, report)
-                state, rows = progress.state, (*rows, row)
-                if on_epoch is not None:
-                    on_epoch(row)
-    except (KeyboardInterrupt, FloatingPointError) as reason:
-        if not rows:
-            raise
-        stopped = str(reason) or f"interrupted in epoch {len(rows) + 1}"
-        warnings.warn(f"{stopped}; epochs 1 to {len(rows)} are kept", stacklevel=2)
-    return trained_model(model, state), History(rows, compile_seconds, stopped)
+        yield saver
+    finally:
+        saver.finish()
+
+
+def _begin(session: Session, resume: bool) -> None:
+    if session.saver is None:
+        if resume:
+            raise TypeError("resume needs checkpoints=Checkpoints(path)")
+    elif resume:
+        session.resume()
+    elif session.saver.numbers:
+        raise ValueError(
+            f"{session.saver.path} holds the checkpoints of a run; go on from them with "
+            "resume=True, or choose another path"
+        )
+
+
+def _reason(reason: BaseException, session: Session) -> str:
+    """Why training ended; what Ctrl-C would lose is saved."""
+    if isinstance(reason, KeyboardInterrupt):
+        session.save()
+        return str(reason) or f"interrupted in epoch {len(session.rows) + 1}"
+    saver = session.saver
+    if saver is None or not saver.numbers:
+        return str(reason)
+    return f"{reason}; the last good checkpoint is {saver.path / str(saver.numbers[-1])}"
+
+
+def _kept(session: Session) -> str:
+    done = len(session.rows)
+    kept = f"epochs 1 to {done} are kept" if done else "no epoch is done"
+    return kept if session.saver is None else f"{kept}, and checkpoints in {session.saver.path}"
 
 
 def _objective(loss: BaseLoss | None, objective: Mapping[str, Term] | None) -> Objective:
@@ -118,6 +239,25 @@ def _objective(loss: BaseLoss | None, objective: Mapping[str, Term] | None) -> O
     return Objective({"reconstruction": reconstruction(loss)})
 
 
+def _optimizer(
+    optimizer: optax.GradientTransformation | None, clip: float | None
+) -> optax.GradientTransformation:
+    optimizer = _default_optimizer() if optimizer is None else optimizer
+    if not isinstance(optimizer, optax.GradientTransformation):
+        raise TypeError(f"optimizer is {optimizer!r}, expected e.g. optax.adam(1e-3)")
+    if clip is None:
+        return optimizer
+    if not clip > 0:
+        raise ValueError(f"clip is {clip}, expected a positive number, the largest norm")
+    return _clipped(optimizer, clip)
+
+
 @functools.cache
 def _default_optimizer() -> optax.GradientTransformation:
     return optax.adam(1e-3)
+
+
+@functools.cache
+def _clipped(optimizer: optax.GradientTransformation, clip: float) -> optax.GradientTransformation:
+    # Of the same optimizer the same object, so that nothing is compiled again.
+    return optax.chain(optax.clip_by_global_norm(clip), optimizer)

@@ -1,8 +1,8 @@
 """What training leaves behind besides the model: one row an epoch."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import NamedTuple, overload
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, overload
 
 
 class Epoch(NamedTuple):
@@ -13,12 +13,31 @@ class Epoch(NamedTuple):
         train_loss: the objective over the training data, each batch before its update.
         test_loss: the objective over the test data after the epoch; None without test data.
         samples_per_second: training samples over the time of the loop, test and compilation apart.
+        train_terms: each term over the training data, without its coefficient, by name.
+        test_terms: each term over the test data.
+        updates: how many updates have been made since training began.
+        skipped: how many updates were dropped because they were not finite.
+        deviation: the standard deviation over models that are trained at once, of each number that
+            is then their mean, by its name in `metrics`; empty for one model.
     """
 
     epoch: int
     train_loss: float
     test_loss: float | None = None
     samples_per_second: float = 0.0
+    train_terms: Mapping[str, float] = {}
+    test_terms: Mapping[str, float] = {}
+    updates: int = 0
+    skipped: int = 0
+    deviation: Mapping[str, float] = {}
+
+    def metrics(self) -> dict[str, Any]:
+        """The row as one number a name: terms are `train_kl`, `test_kl`, deviations `…_std`."""
+        row = self._asdict()
+        parts = {part: row.pop(f"{part}_terms") for part in ("train", "test")}
+        terms = {f"{part}_{name}": x for part, named in parts.items() for name, x in named.items()}
+        deviations = {f"{name}_std": x for name, x in row.pop("deviation").items()}
+        return {**row, **terms, **deviations}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,11 +48,13 @@ class History(Sequence[Epoch]):
         epochs: a row each.
         compile_seconds: the time that tracing and compilation took.
         stopped: why training ended before its last epoch; None if it did not.
+        best: the epoch whose model was kept, where the best one is; None for the last.
     """
 
     epochs: tuple[Epoch, ...] = ()
     compile_seconds: float = 0.0
     stopped: str | None = None
+    best: int | None = None
 
     @overload
     def __getitem__(self, index: int) -> Epoch: ...

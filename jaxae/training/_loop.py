@@ -1,5 +1,6 @@
-"""The loop: steps over batches of device-resident data, compiled once, stopped anywhere."""
+"""The loop: steps over batches of samples on the device, compiled once, stopped anywhere."""
 
+import dataclasses
 import functools
 from typing import Any, NamedTuple
 
@@ -7,14 +8,32 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxae.objectives import Batch, Statistics, finish, finish_batches
+from jaxae.objectives import Batch, Objective, Statistics, finish, summary, term_values, total
+from jaxae.training._layout import Layout
 from jaxae.training._order import PADDING
 from jaxae.training._state import State
-from jaxae.training._step import Step
+from jaxae.training._step import Step, evaluated
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """Samples on the device, and the batches that they make: an epoch, or a piece of one.
+
+    Args:
+        samples: an array, or a tree of them, of samples along the leading axis.
+        index: each sample's index in all of the data, which its noise belongs to; None where the
+            samples are all of the data.
+        order: the places in `samples` of each batch's, shape (batches, batch size); −1 is padding.
+    """
+
+    samples: Any
+    index: Any
+    order: Any
 
 
 class Progress(NamedTuple):
-    """How far an epoch has come.
+    """How far a chunk has come.
 
     Args:
         next: the batch that comes next.
@@ -29,37 +48,62 @@ class Progress(NamedTuple):
     means: Statistics
 
 
-def take(data: Float[Array, "N ..."], index: Int[Array, " B"]) -> Batch:
-    """The batch of the samples at these indices, whose target is the input; −1 is padding."""
-    rows = data.at[jnp.maximum(index, 0)].get(mode="promise_in_bounds")
-    return Batch(rows, rows, index, (index != PADDING).astype(data.dtype))
+class Values(NamedTuple):
+    """An objective over some data.
+
+    Args:
+        loss: the sum of the terms times their coefficients.
+        terms: each term's value, without its coefficient, by name.
+    """
+
+    loss: Any
+    terms: dict[str, Any]
 
 
-def begin(step: Step, state: State, data: Array, order: Array) -> Progress:
-    """An epoch of which no batch has been run."""
+def take(chunk: Chunk, batch: Int[Array, ""]) -> Batch:
+    """A batch of a chunk, whose targets are the inputs."""
+    places = chunk.order[batch]
+    present = places != PADDING
+    places = jnp.maximum(places, 0)
 
-    def first_loss(state: State, data: Array, index: Array) -> tuple[Array, Statistics]:
-        return step.loss(state.params, state, take(data, index))
+    def gather(x: Array) -> Array:
+        return x.at[places].get(mode="promise_in_bounds")
 
-    loss, statistics = jax.eval_shape(first_loss, state, data, order[0])
-    means = jax.tree.map(lambda x: jnp.zeros((len(order), *x.shape), x.dtype), statistics)
-    return Progress(jnp.int32(0), jnp.zeros((), loss.dtype), state, means)
+    rows = jax.tree.map(gather, chunk.samples)
+    index = places if chunk.index is None else gather(chunk.index)
+    first = jax.tree.leaves(rows)[0]
+    weight = present.astype(jnp.promote_types(first.dtype, jnp.float32))
+    return Batch(rows, rows, jnp.where(present, index, PADDING), weight)
 
 
 @functools.partial(jax.jit, static_argnums=0)
+def begin(step: Step, state: State, chunk: Chunk) -> Progress:
+    """A chunk of which no batch has been run."""
+
+    def first(state: State, chunk: Chunk) -> tuple[Array, Statistics]:
+        loss, statistics = step.loss(state.params, state, take(chunk, jnp.int32(0)))
+        return loss, _of_terms(step.objective, statistics)
+
+    loss, statistics = jax.eval_shape(first, state, chunk)
+    batches = len(chunk.order)
+    means = jax.tree.map(lambda x: jnp.zeros((batches, *x.shape), x.dtype), statistics)
+    return Progress(jnp.int32(0), jnp.zeros((), loss.dtype), state, means)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def advance(
-    step: Step, progress: Progress, data: Array, order: Array, stop: Int[Array, ""]
+    step: Step, layout: Layout, progress: Progress, chunk: Chunk, stop: Int[Array, ""]
 ) -> Progress:
-    """The epoch after batch `stop`, or after the first whose loss is not finite.
+    """The chunk after batch `stop`, or after the first whose loss is not finite.
 
     The stop is traced: stopping elsewhere does not compile again, and going on from there gives
     bit for bit what one run would have given.
 
     Args:
         step: what is done with each batch.
-        progress: where the epoch stands.
-        data: all samples, on the device.
-        order: the epoch's batches, each with at least one sample.
+        layout: over which devices.
+        progress: where the chunk stands.
+        chunk: the samples, and batches with at least one sample each up to the stop.
         stop: the batch to stop before.
 
     Returns:
@@ -67,35 +111,78 @@ def advance(
     """
 
     def run(progress: Progress) -> Progress:
-        batch = take(data, order[progress.next])
+        batch = layout.spread_batch(take(chunk, progress.next))
         state, statistics = step.update(progress.state, batch)
-        loss = finish(step.objective, statistics)
+        statistics = _of_terms(step.objective, statistics)
+        loss = finish(step.objective, statistics, progress.state.step)
         means = jax.tree.map(
             lambda stack, mean: stack.at[progress.next].set(mean), progress.means, statistics
         )
-        return Progress(progress.next + 1, loss, state, means)
+        return Progress(progress.next + 1, loss, layout.keep_state(state), means)
 
-    return jax.lax.while_loop(lambda p: (p.next < stop) & jnp.isfinite(p.loss), run, progress)
+    return jax.lax.while_loop(lambda p: (p.next < stop) & jnp.isfinite(p.loss).all(), run, progress)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def nothing_done(step: Step, progress: Progress) -> Statistics:
+    """The summary of no chunk."""
+    return jax.tree.map(jnp.zeros_like, summary(step.objective, progress.means))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def end_chunk(step: Step, progress: Progress, done: Statistics) -> tuple[Progress, Statistics]:
+    """The Progress before a new chunk, and the summary of all chunks up to this one."""
+    return fresh(progress), add(done, summary(step.objective, progress.means))
+
+
+def fresh(progress: Progress) -> Progress:
+    """The Progress before a chunk of which no batch has been run."""
+    zeros = jax.tree.map(jnp.zeros_like, (progress.next, progress.means))
+    return progress._replace(next=zeros[0], means=zeros[1])
 
 
 @jax.jit
-def finite(progress: Progress, losses: tuple[Array, ...]) -> Bool[Array, ""]:
-    """Whether the last batch's loss, the parameters after it and the losses are all finite."""
-    numbers = jax.tree.leaves((progress.loss, progress.state.params, losses))
-    return jnp.all(jnp.stack([jnp.isfinite(x).all() for x in numbers]))
+def add(first: Statistics, second: Statistics) -> Statistics:
+    """The summary of both parts of some data."""
+    return {name: first[name] + second[name] for name in first}
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def test_summary(step: Step, layout: Layout, state: State, chunk: Chunk) -> Statistics:
+    """What is known of all batches of a chunk that is not trained on."""
+
+    def statistics(batch: Array) -> Statistics:
+        return evaluated(step, state, layout.spread_batch(take(chunk, batch)))
+
+    return summary(step.objective, jax.lax.map(statistics, jnp.arange(len(chunk.order))))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def epoch_loss(step: Step, means: Statistics) -> Float[Array, ""]:
-    """The objective over all batches of an epoch, each sample counted once."""
-    return finish_batches(step.objective, means)
+def values(step: Step, statistics: Statistics, updates: Int[Array, ""]) -> Values:
+    """The objective over data, each sample counted once, with the coefficients of now.
+
+    Args:
+        step: whose objective it is.
+        statistics: the summary of the data.
+        updates: how many there have been, which schedules of coefficients depend on.
+    """
+    terms = term_values(step.objective, statistics)
+    return Values(total(step.objective, terms, updates), terms)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def data_loss(step: Step, state: State, data: Array, order: Array) -> Float[Array, ""]:
-    """The objective over data that are not trained on, in batches, each sample counted once."""
+@jax.jit
+def finite(*trees: Any) -> Bool[Array, ""]:
+    """Whether all numbers in some trees are finite."""
+    floats = [x for x in jax.tree.leaves(trees) if jnp.issubdtype(x.dtype, jnp.floating)]
+    return jnp.all(jnp.stack([jnp.isfinite(x).all() for x in floats]))
 
-    def statistics(index: Array) -> Any:
-        return step.statistics(state.params, state, take(data, index))
 
-    return epoch_loss(step, jax.lax.map(statistics, order))
+def _of_terms(objective: Objective, statistics: Statistics) -> Statistics:
+    """The statistics of the terms, without those of the model's own."""
+    return {name: statistics[name] for name in objective}
+
+
+def batch_values(step: Step, progress: Progress) -> dict[str, Float[Array, ""]]:
+    """Each term's value in the last batch that was run."""
+    last = jax.tree.map(lambda x: x[progress.next - 1], progress.means)
+    return term_values(step.objective, last)

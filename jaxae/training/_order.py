@@ -8,7 +8,7 @@ PADDING = -1
 
 
 def shuffled(
-    key: PRNGKeyArray, epoch: int, samples: int, batch_size: int
+    key: PRNGKeyArray, epoch: int, samples: int, batch_size: int, multiple: int = 1
 ) -> Int[np.ndarray, "batches batch_size"]:
     """An epoch's batches: each sample once, in an order drawn anew from the key and the epoch.
 
@@ -20,6 +20,7 @@ def shuffled(
         epoch: which epoch; equal keys and epochs give equal orders.
         samples: how many samples there are.
         batch_size: how many make a batch.
+        multiple: what the length of a batch, padding included, is a multiple of: devices.
 
     Returns:
         Indices, −1 where the last batch is padded; every batch holds at least one sample.
@@ -29,22 +30,26 @@ def shuffled(
         >>> order.shape, sorted(order.ravel().tolist())
         ((3, 2), [-1, 0, 1, 2, 3, 4])
     """
-    seed = np.asarray(jax.random.key_data(jax.random.fold_in(key, epoch))).tolist()
-    return _batches(np.random.default_rng(seed).permutation(samples), batch_size)
+    seed = np.asarray(jax.random.key_data(key)).tolist()
+    return _batches(
+        np.random.default_rng([*seed, epoch]).permutation(samples), batch_size, multiple
+    )
 
 
-def in_order(samples: int, batch_size: int) -> Int[np.ndarray, "batches batch_size"]:
+def in_order(
+    samples: int, batch_size: int, multiple: int = 1
+) -> Int[np.ndarray, "batches batch_size"]:
     """Batches of each sample once, in the order of the data, the last one padded with −1.
 
     Example:
         >>> in_order(samples=3, batch_size=2).tolist()
         [[0, 1], [2, -1]]
     """
-    return _batches(np.arange(samples), batch_size)
+    return _batches(np.arange(samples), batch_size, multiple)
 
 
-def _batches(order, batch_size):
+def _batches(order, batch_size, multiple):
     batches = -(-len(order) // batch_size)
-    padded = np.full(batches * batch_size, PADDING, np.int32)
-    padded[: len(order)] = order
-    return padded.reshape(batches, batch_size)
+    padded = np.full((batches, -(-batch_size // multiple) * multiple), PADDING, np.int32)
+    padded[:, :batch_size].flat[: len(order)] = order
+    return padded

@@ -1,6 +1,7 @@
 """One step: a pure function from a state and a batch to the next state."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,44 +10,89 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxae.objectives import Batch, Objective, Statistics, batch_statistics, finish
-from jaxae.training._state import State
+from jaxae.objectives import (
+    Batch,
+    Objective,
+    Statistics,
+    axis_name_of,
+    batch_statistics,
+    finish,
+    gradient,
+)
+from jaxae.training._state import State, evaluated_params
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
     """A gradient step on an objective; pure, and hashable for `jax.jit`.
 
+    A step of your own is a subclass: `update` is what happens to a batch, `next_state` what happens
+    to a gradient.
+
     Args:
         graphdef: the model's structure, from `initial_state`.
         objective: what is minimised.
         optimizer: an optax gradient transformation.
+        microbatch_size: how many samples are in memory at once; None for the whole batch.
+        compute_dtype: what the model computes in, e.g. `jnp.bfloat16`; parameters, their updates
+            and the losses stay as they are. None for the parameters' own.
+        average_decay: of the moving average of the parameters, e.g. 0.999; None for no average.
+        constraint: maps the parameters after an update to those that are kept.
+        skip_nonfinite: whether an update that is not finite is dropped, and counted.
+
+    Raises:
+        ValueError: when it is used, microbatches for a model that couples the samples of a batch.
     """
 
     graphdef: Any
     objective: Objective
     optimizer: optax.GradientTransformation
+    microbatch_size: int | None = None
+    compute_dtype: Any = None
+    average_decay: float | None = None
+    constraint: Callable[[Any], Any] | None = None
+    skip_nonfinite: bool = False
 
     def statistics(self, params: Any, state: State, batch: Batch) -> Statistics:
         """The batch's merged statistics under the given parameters."""
+        params, inputs = (_in(self.compute_dtype, x) for x in (params, batch.input))
         model = nnx.merge(self.graphdef, params, state.rest)
         key = jax.random.fold_in(state.key, state.step)
+        batch = dataclasses.replace(batch, input=inputs)
         return batch_statistics(self.objective, model, batch, key)
 
     def loss(self, params: Any, state: State, batch: Batch) -> tuple[Float[Array, ""], Statistics]:
         """The objective's value, and the statistics that it was finished from."""
         statistics = self.statistics(params, state, batch)
-        return finish(self.objective, statistics), statistics
+        return finish(self.objective, statistics, state.step), statistics
 
     def update(self, state: State, batch: Batch) -> tuple[State, Statistics]:
         """The state after one update, and the statistics from before it.
 
         The batch must hold a sample that counts: an optimizer moves on momentum alone.
         """
-        gradient, statistics = jax.grad(self.loss, has_aux=True)(state.params, state, batch)
-        updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.params)
+        self._check_microbatches(state)
+        slopes, statistics = gradient(
+            lambda params, piece: self.statistics(params, state, piece),
+            lambda merged: finish(self.objective, merged, state.step),
+            state.params,
+            batch,
+            microbatch_size=self.microbatch_size,
+        )
+        new = self.next_state(state, slopes, statistics)
+        return self._finite(state, new, statistics) if self.skip_nonfinite else (new, statistics)
+
+    def next_state(self, state: State, slopes: Any, statistics: Statistics) -> State:
+        """The state after one update by a gradient, and by the batch's merged statistics."""
+        updates, optimizer = self.optimizer.update(slopes, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
-        return State(params, state.rest, optimizer, state.key, state.step + 1), statistics
+        if self.constraint is not None:
+            params = self.constraint(params)
+        average = state.average
+        if self.average_decay is not None:
+            average = optax.incremental_update(params, average, 1 - self.average_decay)
+        rest = self._absorbed(params, state.rest, statistics)
+        return State(params, rest, optimizer, state.key, state.step + 1, state.skipped, average)
 
     def __call__(self, state: State, batch: Batch) -> tuple[State, Statistics]:
         """As `update`, but a batch of nothing but padding leaves the state as it is."""
@@ -56,3 +102,46 @@ class Step:
 
         present = jnp.any(batch.weight != 0)
         return jax.lax.cond(present, self.update, keep, state, batch)
+
+    def _check_microbatches(self, state: State) -> None:
+        model = nnx.merge(self.graphdef, state.params, state.rest)
+        if self.microbatch_size is not None and axis_name_of(model) is not None:
+            raise ValueError(
+                f"{type(model).__name__} couples the samples of a batch (axis "
+                f"{axis_name_of(model)!r}), so that its batches cannot be cut; train it without "
+                "microbatch_size"
+            )
+
+    def _absorbed(self, params: Any, rest: Any, statistics: Statistics) -> Any:
+        """The model's other arrays after it has absorbed its own statistics of a batch."""
+        own = {name: x for name, x in statistics.items() if name not in self.objective}
+        if not own:
+            return rest
+        model = nnx.merge(self.graphdef, params, rest)
+        model.absorb(own)
+        return nnx.as_pure(nnx.split(model, nnx.Param, ...)[2])
+
+    def _finite(self, state: State, new: State, statistics: Statistics) -> tuple[State, Statistics]:
+        """The new state and its statistics if both are finite; else the old one, counted."""
+        loss = finish(self.objective, statistics, state.step)
+        numbers = jax.tree.leaves((loss, new.params, new.rest))
+        finite = jnp.all(jnp.stack([jnp.isfinite(x).all() for x in numbers if _floating(x)]))
+        dropped = dataclasses.replace(state, skipped=state.skipped + 1)
+        kept = jax.lax.cond(finite, lambda: new, lambda: dropped)
+        return kept, jax.tree.map(lambda x: jnp.where(finite, x, 0), statistics)
+
+
+def evaluated(step: Step, state: State, batch: Batch) -> Statistics:
+    """A batch's merged statistics under the parameters that count after training."""
+    return step.statistics(evaluated_params(state), state, batch)
+
+
+def _floating(x: Array) -> bool:
+    return jnp.issubdtype(x.dtype, jnp.floating)
+
+
+def _in(dtype: Any, arrays: Any) -> Any:
+    """The floating arrays of a tree in a dtype; as they are where it is None."""
+    if dtype is None:
+        return arrays
+    return jax.tree.map(lambda x: x.astype(dtype) if _floating(x) else x, arrays)

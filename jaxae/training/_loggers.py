@@ -1,0 +1,104 @@
+"""Loggers: where the metrics of training go besides the History."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from jaxae.training._history import Epoch
+
+
+class Logger(Protocol):
+    """What is told each epoch's metrics. Anything with these two methods is one.
+
+    Example:
+        >>> class Printed:
+        ...     def log(self, epoch, metrics):
+        ...         print(epoch, sorted(metrics))
+        ...     def close(self):
+        ...         pass
+        >>> Printed().log(1, {"train_loss": 0.5})
+        1 ['train_loss']
+    """
+
+    def log(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Take an epoch's metrics, numbers by name."""
+        ...
+
+    def close(self) -> None:
+        """Write what is not written yet."""
+        ...
+
+
+class TensorBoard:
+    """Metrics as TensorBoard's scalars, one for each name and epoch.
+
+    Args:
+        path: the folder that TensorBoard is pointed at.
+
+    Raises:
+        ModuleNotFoundError: tensorboardX is missing.
+    """
+
+    def __init__(self, path: str | Path):
+        try:
+            from tensorboardX import SummaryWriter
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "TensorBoard logs need tensorboardX: pip install 'jaxae[tensorboard]'",
+                name="tensorboardX",
+            ) from error
+        self.writer = SummaryWriter(str(path))
+
+    def log(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Write an epoch's metrics."""
+        for name, value in metrics.items():
+            self.writer.add_scalar(name, value, epoch)
+
+    def close(self) -> None:
+        """Write what is not written yet."""
+        self.writer.close()
+
+
+class WeightsAndBiases:
+    """Metrics as a run of Weights & Biases; without a network, `mode="offline"`.
+
+    Args:
+        **options: of `wandb.init`, e.g. `project="digits"`, `mode="offline"`, `dir="runs"`.
+
+    Raises:
+        ModuleNotFoundError: wandb is missing.
+    """
+
+    def __init__(self, **options: Any):
+        try:
+            import wandb
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "Weights & Biases needs wandb: pip install 'jaxae[wandb]'", name="wandb"
+            ) from error
+        self.run = wandb.init(**options)
+
+    def log(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Send an epoch's metrics."""
+        self.run.log(dict(metrics), step=epoch)
+
+    def close(self) -> None:
+        """End the run."""
+        self.run.finish()
+
+
+@contextmanager
+def opened(loggers: Sequence[Logger]) -> Iterator[None]:
+    """Close all loggers when the context ends, however it ends."""
+    with ExitStack() as stack:
+        for logger in loggers:
+            stack.callback(logger.close)
+        yield
+
+
+def log_epoch(loggers: Sequence[Logger], row: Epoch) -> None:
+    """Tell all loggers an epoch's numbers."""
+    metrics = {n: x for n, x in row.metrics().items() if x is not None and n != "epoch"}
+    for logger in loggers:
+        logger.log(row.epoch, metrics)

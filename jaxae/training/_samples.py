@@ -1,0 +1,167 @@
+"""Samples that fit on the device: an epoch of them is one chunk."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxae.training._layout import Layout
+from jaxae.training._loop import Chunk
+from jaxae.training._order import in_order, shuffled
+
+
+class Source(Protocol):
+    """Where an epoch's chunks come from: samples on the device, or a stream.
+
+    All chunks have the same shapes, so that the loop is compiled once: what is missing is padding.
+    """
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """How many make one update."""
+        ...
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """The shape of one."""
+        ...
+
+    @property
+    def batches(self) -> int:
+        """How many batches an epoch has."""
+        ...
+
+    @property
+    def batches_a_chunk(self) -> int:
+        """How many of them are in one chunk."""
+        ...
+
+    def chunks(self, key: PRNGKeyArray, epoch: int, first: int) -> Iterator[Chunk]:
+        """An epoch's chunks in an order of its own, from chunk `first` on."""
+        ...
+
+    def in_order(self) -> Iterator[Chunk]:
+        """All samples once, in their own order."""
+        ...
+
+    def fingerprint(self) -> str:
+        """What tells these data from others."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Resident:
+    """Samples on the device.
+
+    Args:
+        rows: all of them, shape (N, ...).
+        batch_size: how many make one update.
+        layout: the devices that they are on.
+    """
+
+    rows: Float[Array, "N ..."]
+    batch_size: int
+    layout: Layout
+
+    @classmethod
+    def of(cls, name: str, samples: Any, batch_size: int | None, layout: Layout) -> "Resident":
+        """Samples checked, converted to floats of 32 bits or more, and put on the device.
+
+        Raises:
+            TypeError: samples that are not floating point.
+            ValueError: samples that are none or not finite; a batch size that does not fit.
+        """
+        rows = _checked(name, samples)
+        batch_size = min(100, len(rows)) if batch_size is None else batch_size
+        if not 1 <= batch_size <= len(rows):
+            raise ValueError(
+                f"batch_size is {batch_size}, expected between 1 and the number of training "
+                f"samples, {len(rows)}"
+            )
+        return cls(layout.place_data(rows), batch_size, layout)
+
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+        return len(self.rows)
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return self.rows.shape[1:]
+
+    @property
+    def batches(self) -> int:
+        """How many batches an epoch has."""
+        return -(-len(self.rows) // self.batch_size)
+
+    @property
+    def batches_a_chunk(self) -> int:
+        """All of them."""
+        return self.batches
+
+    def chunks(self, key: PRNGKeyArray, epoch: int, first: int) -> Iterator[Chunk]:
+        """The epoch's only chunk."""
+        order = shuffled(key, epoch, len(self.rows), self.batch_size, self.layout.count)
+        yield self._chunk(order)
+
+    def in_order(self) -> Iterator[Chunk]:
+        """All samples once, as one chunk."""
+        yield self._chunk(in_order(len(self.rows), self.batch_size, self.layout.count))
+
+    def fingerprint(self) -> str:
+        """How many samples of which shape, and the sum of all their bits."""
+        bits = np.asarray(_checksum(self.rows)).item()
+        shape = "×".join(map(str, self.rows.shape))
+        return f"{shape} {self.rows.dtype} {bits:08x}"
+
+    def _chunk(self, order: np.ndarray) -> Chunk:
+        return Chunk(self.rows, None, self.layout.place(order))
+
+
+def source_of(name: str, samples: Any, batch_size: int | None, layout: Layout) -> Source:
+    """Samples as a Source: a stream as it says, an array on the device.
+
+    Raises:
+        TypeError: samples that are not floating point.
+        ValueError: samples that are none or not finite; a batch size that does not fit.
+    """
+    if hasattr(samples, "source"):
+        return samples.source(batch_size, layout)
+    if name != "data":
+        batch_size = None if batch_size is None else min(batch_size, max(1, len(samples)))
+    return Resident.of(name, samples, batch_size, layout)
+
+
+@jax.jit
+def _checksum(rows: Array) -> Array:
+    """A sum of all bits, in which places count."""
+    words = jax.lax.bitcast_convert_type(rows, jnp.uint32).reshape(len(rows), -1)
+    odd = 2 * jnp.arange(words.shape[1], dtype=jnp.uint32) + 1
+    rows_odd = 2 * jnp.arange(len(words), dtype=jnp.uint32) + 1
+    return ((words * odd).sum(1, dtype=jnp.uint32) * rows_odd).sum(dtype=jnp.uint32)
+
+
+def _checked(name: str, samples: Any) -> Float[Array, "N ..."]:
+    samples = samples if isinstance(samples, jax.Array) else np.asarray(samples)
+    if not jnp.issubdtype(samples.dtype, jnp.floating):
+        raise TypeError(
+            f"{name} has dtype {samples.dtype}, expected a floating dtype; jaxae.data.load scales "
+            "integers to [0, 1], or divide by their full scale, e.g. X.astype('float32') / 255"
+        )
+    if samples.ndim == 0 or len(samples) == 0:
+        raise ValueError(f"{name} has shape {samples.shape}, expected one sample or more")
+    samples = jnp.asarray(samples)
+    samples = samples.astype(jnp.promote_types(samples.dtype, jnp.float32))
+    if not jnp.isfinite(samples).all():
+        raise ValueError(f"{name} holds NaN or infinity; remove or replace them before training")
+    return samples
