@@ -85,7 +85,7 @@ def _jaxae(X: np.ndarray, epochs: int) -> tuple[list[float], list[float]]:
         loss=jaxae.losses.bce,
         epochs=epochs,
         batch_size=BATCH_SIZE,
-        on_epoch=lambda row: ends.append(time.perf_counter()),
+        callbacks=[lambda state, row: ends.append(time.perf_counter())],
         show_progress=False,
     )
     return ends, [row.train_loss for row in history]

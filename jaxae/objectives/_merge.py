@@ -99,7 +99,7 @@ def total(objective: Objective, values: dict[str, Array], step: ArrayLike = 0) -
         step: the count of updates, which schedules of coefficients depend on.
     """
     parts = (t.coefficient_at(step) * values[name] for name, t in objective.items())
-    return functools.reduce(jnp.add, parts)
+    return jnp.asarray(functools.reduce(jnp.add, parts))
 
 
 def finish(objective: Objective, statistics: Statistics, step: ArrayLike = 0) -> Float[Array, ""]:

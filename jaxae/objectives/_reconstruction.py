@@ -1,7 +1,6 @@
 """The reconstruction term: a loss between what the model predicts and the target."""
 
 import dataclasses
-import numbers
 import reprlib
 
 from jaxtyping import Array
@@ -50,7 +49,7 @@ def reconstruction(
     """
     if not isinstance(loss, BaseLoss):
         raise TypeError(f"got {loss!r}, expected a loss; of a plain error make one: Loss(error)")
-    if not (isinstance(coefficient, numbers.Real) or callable(coefficient)):
+    if not (isinstance(coefficient, int | float) or callable(coefficient)):
         raise TypeError(
             f"the coefficient is {coefficient!r}, expected a Python number, or a schedule: a "
             "function of the count of updates"

@@ -6,16 +6,22 @@ import math
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import optax
 from flax import nnx
 
 from jaxae._lookup import lookup
 from jaxae.data import NAMES, Dataset
 from jaxae.losses import LOSSES, BaseLoss, likelihood_for
 from jaxae.models import MODELS, Autoencoder, default_widths
+from jaxae.training import EarlyStopping
 
 DEFAULT_UPDATES = 10_000
 # Of a larger seed JAX would silently use the last 32 bits.
 LARGEST_SEED = 2**32 - 1
+SMALLEST = {"epochs": 1, "batch_size": 1, "microbatch_size": 1, "patience": 1, "seed": 0}
+CHOICES = {"compute_dtype": ("float32", "bfloat16"), "on_nonfinite": ("stop", "skip")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +37,12 @@ class Config:
         epochs: how often the data are visited; None for as many as make 10,000 updates.
         batch_size: how many samples make one update.
         learning_rate: of Adam.
+        microbatch_size: how many samples of a batch are in memory at once; None for all.
+        compute_dtype: what the model computes in, "float32" or "bfloat16".
+        clip: the largest norm of a gradient; None for any.
+        average_decay: of a moving average of the parameters; None for no average.
+        patience: after how many epochs without a better test loss training ends; None for never.
+        on_nonfinite: "stop" or "skip", what happens to an update that is not finite.
         seed: of the initial parameters and of the order of the samples.
         feature_shape: of one sample; None until the data are known.
 
@@ -51,20 +63,34 @@ class Config:
     epochs: int | None = None
     batch_size: int = 32
     learning_rate: float = 1e-3
+    microbatch_size: int | None = None
+    compute_dtype: str = "float32"
+    clip: float | None = None
+    average_decay: float | None = None
+    patience: int | None = None
+    on_nonfinite: str = "stop"
     seed: int = 0
     feature_shape: tuple[int, ...] | None = None
 
     def __post_init__(self):
         lookup("model", self.model, MODELS)
         lookup("loss", self.loss, LOSSES)
-        for name, smallest in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+        for name, smallest in SMALLEST.items():
             value = getattr(self, name)
             if value is not None and value < smallest:
                 raise ValueError(f"{name} is {value}, expected at least {smallest}")
         if self.seed > LARGEST_SEED:
             raise ValueError(f"seed is {self.seed}, expected at most {LARGEST_SEED}, 32 bits")
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate is {self.learning_rate}, expected a positive number")
+        for name in ("learning_rate", "clip"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise ValueError(f"{name} is {value}, expected a positive number")
+        if self.average_decay is not None and not 0 < self.average_decay < 1:
+            raise ValueError(f"average_decay is {self.average_decay}, expected between 0 and 1")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                expected = " or ".join(map(repr, known))
+                raise ValueError(f"{name} is {getattr(self, name)!r}, expected {expected}")
 
     def build_loss(self) -> BaseLoss:
         """The loss of this name."""
@@ -83,6 +109,24 @@ class Config:
         likelihood = likelihood_for(self.build_loss())
         rngs = nnx.Rngs(self.seed)
         return MODELS[self.model](self.feature_shape, self.layers, likelihood=likelihood, rngs=rngs)
+
+    def arguments(self) -> dict[str, Any]:
+        """What `jaxae.training.fit` is called with, besides the model and the data."""
+        assert self.epochs is not None, "call resolve(dataset) first"
+        stopping = None if self.patience is None else EarlyStopping("test_loss", self.patience)
+        return {
+            "loss": self.build_loss(),
+            "optimizer": optax.adam(self.learning_rate),
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "microbatch_size": self.microbatch_size,
+            "compute_dtype": None if self.compute_dtype == "float32" else jnp.bfloat16,
+            "clip": self.clip,
+            "average_decay": self.average_decay,
+            "early_stopping": stopping,
+            "on_nonfinite": self.on_nonfinite,
+            "key": jax.random.key(self.seed),
+        }
 
     def resolve(self, dataset: Dataset) -> "Config":
         """The Config with nothing left to a default and with paths that hold from anywhere."""

@@ -8,7 +8,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from jaxae.training import Epoch, History
+from flax import nnx
+
+from jaxae.training import Epoch, History, State, save_checkpoint
 
 
 class RunDirectory:
@@ -24,13 +26,29 @@ class RunDirectory:
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"
         self.checkpoint = path / "checkpoint"
+        self.checkpoints = path / "checkpoints"
         self.losses = path / "loss.png"
         self.reconstructions = path / "reconstructions.png"
+        self._trimmed = False
 
     def append_epoch(self, row: Epoch) -> None:
         """Add an epoch's row to metrics.jsonl."""
         with self.metrics.open("a") as file:
             file.write(_json_row(row))
+
+    def record(self, state: State, row: Epoch) -> None:
+        """Add an epoch's row to metrics.jsonl, in the place of those that a killed run left."""
+        if not self._trimmed and self.metrics.exists():
+            lines = self.metrics.read_text().splitlines(keepends=True)
+            _replace(self.metrics, "".join(lines[: row.epoch - 1]))
+        self._trimmed = True
+        self.append_epoch(row)
+
+    def replace_checkpoint(self, model: nnx.Module) -> None:
+        """Write the model's weights, in the place of those that are there."""
+        if self.checkpoint.exists():
+            shutil.rmtree(self.checkpoint)
+        save_checkpoint(self.checkpoint, model)
 
     def write_history(self, history: History) -> None:
         """Write metrics.jsonl anew, so that it holds the completed epochs and no others."""
@@ -86,6 +104,19 @@ def new_run(path: Path) -> Iterator[RunDirectory]:
         if made != missing or not run.metrics.exists():
             _remove(path, made)
         raise
+
+
+@contextmanager
+def existing_run(path: Path) -> Iterator[RunDirectory]:
+    """The directory of a run that was started.
+
+    Raises:
+        FileNotFoundError: no run is there.
+    """
+    run = RunDirectory(path)
+    if not run.config.is_file():
+        raise FileNotFoundError(f"no run to resume at {path}: it has no {run.config.name}")
+    yield run
 
 
 def _remove(path: Path, made: list[Path]) -> None:

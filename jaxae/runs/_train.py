@@ -1,42 +1,55 @@
 """Train: from a Config to a run directory."""
 
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import jax
-import optax
 
 from jaxae.data import Dataset, load
 from jaxae.evaluation import require_matplotlib, save_losses, save_reconstructions
 from jaxae.models import Autoencoder, reconstruct
 from jaxae.runs._config import Config
-from jaxae.runs._directory import RunDirectory, new_run, write_json
+from jaxae.runs._directory import RunDirectory, existing_run, new_run, write_json
+from jaxae.runs._signals import terminable, uninterrupted
 from jaxae.runs._summary import summarise
-from jaxae.training import History, fit, save_checkpoint
+from jaxae.training import Checkpoints, History, Logger, fit
+
+SAVE_SECONDS = 60.0
 
 
-def train(config: Config, out: Path, *, show_progress: bool = True) -> dict[str, Any]:
+def train(
+    config: Config,
+    out: Path,
+    *,
+    resume: bool = False,
+    save_seconds: float | None = SAVE_SECONDS,
+    save_epochs: int | None = None,
+    loggers: Sequence[Logger] = (),
+    show_progress: bool = True,
+) -> dict[str, Any]:
     """Train what a Config describes, and leave its weights, metrics and pictures in a folder.
+
+    SIGTERM ends it with what is done saved: `resume` goes on from there, and from where it was
+    killed, to the same parameters as if nothing had happened.
 
     Args:
         config: what to do.
-        out: the folder to write, new or empty.
+        out: the folder to write, new or empty; or that of the run to resume.
+        resume: whether to go on with the run that is there.
+        save_seconds: how often it is saved, about; None for not by time.
+        save_epochs: after how many epochs it is saved as well; None for none.
+        loggers: what is told each epoch's metrics besides metrics.jsonl.
         show_progress: whether a progress bar is shown.
 
     Returns:
-        The run's summary, as it stands in summary.json.
+        The run's summary, as it stands in summary.json; after SIGTERM only `stopped` and `epochs`.
 
     Raises:
-        FileNotFoundError: no such data.
+        FileNotFoundError: no such data, or no such run.
         ModuleNotFoundError: a package that the data or the pictures need is missing.
         FloatingPointError: a loss was not finite before an epoch was done; nothing is written.
-        ValueError: data that are broken, a batch size or layers that do not fit, or a folder that
-            holds something; nothing is written then.
+        ValueError: data that are broken or not those of the run, a batch size or layers that do not
+            fit, or a folder that holds something; nothing is written then.
         KeyboardInterrupt: Ctrl-C before an epoch was done; nothing is written.
     """
     start = time.perf_counter()
@@ -44,51 +57,29 @@ def train(config: Config, out: Path, *, show_progress: bool = True) -> dict[str,
     dataset = load(config.data, config.data_dir)
     config = config.resolve(dataset)
     model = config.build_model()
-    with new_run(out) as run:
+    with existing_run(out) if resume else new_run(out) as run, terminable() as terminated:
         write_json(run.config, config.to_json())
-        model, history = _fit(config, model, dataset, run, show_progress)
-        with _uninterrupted():
+        model, history = fit(
+            model,
+            dataset,
+            **config.arguments(),
+            checkpoints=Checkpoints(run.checkpoints, save_epochs, save_seconds),
+            resume=resume,
+            loggers=loggers,
+            callbacks=[run.record],
+            stop=terminated,
+            show_progress=show_progress,
+        )
+        if history.stopped is not None and history.stopped == terminated():
+            return {"stopped": history.stopped, "epochs": len(history)}
+        with uninterrupted():
             run.write_history(history)
-            save_checkpoint(run.checkpoint, model)
+            run.replace_checkpoint(model)
             _draw(config, model, dataset, history, run)
             summary = summarise(config, model, dataset, history)
             summary["wall_seconds"] = round(time.perf_counter() - start, 3)
             write_json(run.summary, summary)
     return summary
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C, pressed again or late, does not stop the writing of the epochs that are done."""
-    if threading.current_thread() is not threading.main_thread():  # which gets all signals
-        yield
-        return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
-def _fit(
-    config: Config,
-    model: Autoencoder,
-    dataset: Dataset,
-    run: RunDirectory,
-    show_progress: bool,
-) -> tuple[Autoencoder, History]:
-    assert config.epochs is not None
-    return fit(
-        model,
-        dataset,
-        loss=config.build_loss(),
-        optimizer=optax.adam(config.learning_rate),
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        key=jax.random.key(config.seed),
-        callbacks=[lambda state, row: run.append_epoch(row)],
-        show_progress=show_progress,
-    )
 
 
 def _draw(

@@ -78,10 +78,10 @@ class Saver:
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            kept: Any = policies.AnyPreservationPolicy(preserved)
             self._checkpointer = ocp.training.Checkpointer(
-                self.path,
-                save_decision_policy=None,
-                preservation_policy=policies.AnyPreservationPolicy(preserved),
+                str(self.path),
+                preservation_policy=kept,
                 cleanup_tmp_directories=True,
             )
         except OSError as error:
@@ -146,8 +146,8 @@ class Saver:
         for checkpoint in reversed(held):
             try:
                 metadata = self._checkpointer.metadata(checkpoint.step)
-                facts = dict(metadata.custom_metadata)
-                shapes = {name: x.shape for name, x in metadata.metadata.items()}
+                facts: Facts = _dictionary(metadata.custom_metadata)
+                shapes = {name: x.shape for name, x in _dictionary(metadata.metadata).items()}
             # Orbax and its storage raise errors of many kinds.
             except Exception as error:
                 _warn_of_damage(checkpoint.step, self.path, error)
@@ -164,12 +164,10 @@ class Saver:
 
     def _begin(self, number: int, held: dict[str, Array], facts: Facts, best: float | None) -> None:
         self._wait()
+        about: Any = {**facts, "identity": self.identity}
+        metrics: Any = None if best is None else {"best": best}
         self._pending = self._checkpointer.save_async(
-            number,
-            held,
-            force=True,
-            metrics=None if best is None else {"best": best},
-            custom_metadata={**facts, "identity": self.identity},
+            number, held, force=True, metrics=metrics, custom_metadata=about
         )
 
     def _wait(self) -> None:
@@ -230,6 +228,12 @@ def _warn_of_damage(number: int, path: Path, error: Exception) -> None:
         f"checkpoint {number} in {path} is {DAMAGED} ({reason}); the one before it is read",
         stacklevel=3,
     )
+
+
+def _dictionary(x: Any) -> dict[str, Any]:
+    if not isinstance(x, dict):
+        raise ValueError(f"its metadata are {type(x).__name__}, expected names and values")
+    return x
 
 
 def _flat(tree: Any) -> dict[str, Array]:

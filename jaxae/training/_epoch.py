@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxae.objectives import Statistics
+from jaxae.training._ensemble import Ensemble, mean_and_deviation
 from jaxae.training._history import Epoch
 from jaxae.training._layout import Layout
 from jaxae.training._loop import (
@@ -21,10 +22,10 @@ from jaxae.training._loop import (
     advance,
     batch_values,
     begin,
+    chunk_summary,
     end_chunk,
     finite,
     nothing_done,
-    test_summary,
     values,
 )
 from jaxae.training._samples import Source
@@ -54,7 +55,7 @@ class Program:
         test: what is evaluated after each epoch, or None.
     """
 
-    step: Step
+    step: Step | Ensemble
     layout: Layout
     train: Source
     test: Source | None
@@ -108,7 +109,7 @@ def start(program: Program, state: State) -> Position:
     progress, done = end_chunk(program.step, progress, done)
     train = test = _values(program, done, state)
     if program.test is not None:
-        summary = test_summary(program.step, program.layout, state, next(program.test.in_order()))
+        summary = chunk_summary(program.step, program.layout, state, next(program.test.in_order()))
         test = _values(program, summary, state)
     jax.block_until_ready((progress, finite(state.params, train, test)))
     return Position(1, 0, progress, done)
@@ -140,14 +141,7 @@ def run_epoch(
     test = None if program.test is None else _test_values(program, program.test, state)
     if not finite(state.params, train, test):
         raise FloatingPointError(_fault(program, position, "the parameters are"))
-    row = Epoch(
-        position.epoch,
-        *(float(train.loss), None if test is None else float(test.loss), rate),
-        train_terms=_floats(train),
-        test_terms={} if test is None else _floats(test),
-        updates=int(state.step),
-        skipped=int(state.skipped),
-    )
+    row = _row(position.epoch, rate, state, train, test)
     nothing = _nothing(program, position.progress)
     return Position(position.epoch + 1, 0, position.progress, nothing), row
 
@@ -197,7 +191,7 @@ def _samples(source: Source, first: int, last: int) -> int:
 
 def _test_values(program: Program, test: Source, state: State) -> Values:
     summaries = (
-        test_summary(program.step, program.layout, state, chunk) for chunk in test.in_order()
+        chunk_summary(program.step, program.layout, state, chunk) for chunk in test.in_order()
     )
     return _values(program, functools.reduce(add, summaries), state)
 
@@ -206,17 +200,32 @@ def _values(program: Program, summary: Statistics, state: State) -> Values:
     return values(program.step, summary, state.step)
 
 
-def _floats(values: Values) -> dict[str, float]:
-    return {name: float(x) for name, x in values.terms.items()}
+def _row(epoch: int, rate: float, state: State, train: Values, test: Values | None) -> Epoch:
+    """An epoch's row; of many models their means, and the deviations of those."""
+    parts = {"train": train} if test is None else {"train": train, "test": test}
+    numbers = {f"{part}_loss": x.loss for part, x in parts.items()}
+    terms = {part: {f"{part}_{n}": v for n, v in x.terms.items()} for part, x in parts.items()}
+    means, deviations = mean_and_deviation({**numbers, **terms["train"], **terms.get("test", {})})
+    return Epoch(
+        epoch,
+        means["train_loss"],
+        means.get("test_loss"),
+        rate,
+        train_terms={name: means[f"train_{name}"] for name in train.terms},
+        test_terms={} if test is None else {name: means[f"test_{name}"] for name in test.terms},
+        updates=int(np.max(state.step)),
+        skipped=int(np.sum(state.skipped)),
+        deviation=deviations,
+    )
 
 
 def _fault(program: Program, position: Position, what: str) -> str:
     """What is not finite, where, and in which term."""
     terms = batch_values(program.step, position.progress) if int(position.progress.next) else {}
-    guilty = [f"{n} = {float(x):g}" for n, x in terms.items() if not jnp.isfinite(x).all()]
-    batch, update = position.batch(program.train), int(position.progress.state.step)
+    guilty = [f"{n} = {x}" for n, x in terms.items() if not jnp.isfinite(x).all()]
+    batch, update = position.batch(program.train), int(np.max(position.progress.state.step))
+    where = f" ({', '.join(guilty)})" if guilty else ""
     return (
-        f"{what} not finite in batch {batch} of epoch {position.epoch}, update {update}"
-        f"{' (' + ', '.join(guilty) + ')' if guilty else ''}; lower the learning rate, or drop "
-        "such updates with on_nonfinite='skip'"
+        f"{what} not finite in update {update}{where}, batch {batch} of epoch {position.epoch}; "
+        "lower the learning rate, or drop such updates with on_nonfinite='skip'"
     )

@@ -9,12 +9,15 @@ from typing import Any, Literal
 
 import jax
 import optax
+from flax import nnx
+from jax.typing import ArrayLike
 from jaxtyping import PRNGKeyArray
 
 from jaxae.losses import BaseLoss
 from jaxae.objectives import Objective, Term, reconstruction
 from jaxae.training._checkpoints import Checkpoints, Saver, described
 from jaxae.training._early_stopping import EarlyStopping
+from jaxae.training._ensemble import Ensemble, initial_states
 from jaxae.training._epoch import Program, Stopped, Watch, run_epoch, start
 from jaxae.training._history import History
 from jaxae.training._layout import Layout
@@ -22,14 +25,14 @@ from jaxae.training._loggers import Logger, opened
 from jaxae.training._progress import progress_bar
 from jaxae.training._samples import source_of
 from jaxae.training._session import Callback, Monitor, Session
-from jaxae.training._state import Model, initial_state, trained_model
+from jaxae.training._state import Model, State, initial_state
 from jaxae.training._step import Step
 
 TEST_BATCH_SIZE = 1000
 
 
 def fit(
-    model: Model,
+    model: Model | Callable[[nnx.Rngs], Model],
     data: Any,
     *,
     loss: BaseLoss | None = None,
@@ -38,6 +41,8 @@ def fit(
     epochs: int = 10,
     batch_size: int | None = None,
     key: PRNGKeyArray | None = None,
+    seeds: int | PRNGKeyArray | None = None,
+    hyperparameters: Mapping[str, ArrayLike] | None = None,
     microbatch_size: int | None = None,
     compute_dtype: Any = None,
     clip: float | None = None,
@@ -55,7 +60,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     stop: Callable[[], str | None] = lambda: None,
     show_progress: bool = True,
-) -> tuple[Model, History]:
+) -> tuple[Any, History]:
     """Train an autoencoder to reconstruct its data.
 
     Each epoch visits every sample once, in a new order. The ragged last batch counts at its true
@@ -63,7 +68,8 @@ def fit(
     bit, on the same devices and versions, also where training was stopped and resumed.
 
     Args:
-        model: an autoencoder, written for one sample; it is not changed.
+        model: an autoencoder, written for one sample; it is not changed. With `seeds`, a function
+            that makes one from `nnx.Rngs`.
         data: samples of shape (N, *feature_shape), or a Dataset, whose test samples are then
             evaluated after each epoch. Either may be streams.
         loss: what is minimised between reconstruction and data, e.g. `jaxae.losses.bce`.
@@ -73,6 +79,10 @@ def fit(
         epochs: how often the data are visited.
         batch_size: how many samples make one update; 100 by default, or all if there are fewer.
         key: a random key for order and noise; `jax.random.key(0)` by default.
+        seeds: how many models to train at once in one program, each from a key of its own; or these
+            keys, shape (K,). The history then holds means and standard deviations.
+        hyperparameters: one value for each of them, by name, of an optimizer that was made by
+            `optax.inject_hyperparams`, e.g. {"learning_rate": [1e-2, 1e-3]}.
         microbatch_size: how many samples of a batch are in memory at once, on all devices together;
             the gradient is the whole batch's. None for all.
         compute_dtype: what the model computes in, e.g. `jnp.bfloat16`; parameters and losses stay
@@ -96,7 +106,8 @@ def fit(
         show_progress: whether a bar is shown.
 
     Returns:
-        `model, history`: a trained copy of the model, and the History. Ctrl-C, `stop`, and numbers
+        `model, history`: a trained copy of the model, or with `seeds` a list of K models, and the
+        History. Ctrl-C, `stop`, and numbers
         that are not finite, end training with the epochs that are done; `history.stopped` then says
         why.
 
@@ -133,9 +144,15 @@ def fit(
     train = source_of("data", getattr(data, "train", data), batch_size, layout)
     test = getattr(data, "test", None)
     test = None if test is None else source_of("test data", test, TEST_BATCH_SIZE, layout)
+    models, graphdef, state = _initial(
+        model,
+        optimizer,
+        key if seeds is None else _keys(seeds, key),
+        hyperparameters or {},
+        averaged=average_decay is not None,
+    )
     for hook in before:
-        hook(model, objective, data)
-    graphdef, state = initial_state(model, optimizer, key, averaged=average_decay is not None)
+        hook(models[0], objective, data)
     made = step(
         graphdef,
         objective,
@@ -146,14 +163,14 @@ def fit(
         constraint=constraint,
         skip_nonfinite=on_nonfinite == "skip",
     )
-    program = Program(made, layout, train, test)
+    program = Program(made if seeds is None else Ensemble(made), layout, train, test)
 
     begun = time.perf_counter()
     position = start(program, layout.place_state(state))
     compile_seconds = time.perf_counter() - begun
     stopped: str | None = None
     with _saving(checkpoints, program, state) as saver, opened(loggers):
-        session = Session(program, model, position, saver, early_stopping)
+        session = Session(program, models, position, saver, early_stopping)
         _begin(session, resume)
         try:
             with progress_bar(epochs, train.batches, show=show_progress) as report:
@@ -173,7 +190,32 @@ def fit(
         warnings.warn(f"{stopped}; {_kept(session)}", stacklevel=2)
     best = None if session.best is None else session.best.epoch
     history = History(session.rows, compile_seconds, stopped, best)
-    return trained_model(model, session.kept), history
+    return session.trained(session.kept), history
+
+
+def _keys(seeds: int | PRNGKeyArray, key: PRNGKeyArray) -> PRNGKeyArray:
+    if not isinstance(seeds, int):
+        return seeds
+    if seeds < 1:
+        raise ValueError(f"seeds is {seeds}, expected at least 1, or random keys of shape (K,)")
+    return jax.random.split(key, seeds)
+
+
+def _initial(
+    model: Any,
+    optimizer: optax.GradientTransformation,
+    key: PRNGKeyArray,
+    hyperparameters: Mapping[str, ArrayLike],
+    *,
+    averaged: bool,
+) -> tuple[Sequence[nnx.Module], Any, State]:
+    """The models, their structure, and the State of one, or of as many as there are keys."""
+    if key.ndim:
+        return initial_states(model, optimizer, key, hyperparameters, averaged=averaged)
+    if hyperparameters:
+        raise TypeError("hyperparameters are one for each of several models: they need seeds=")
+    graphdef, state = initial_state(model, optimizer, key, averaged=averaged)
+    return [model], graphdef, state
 
 
 @contextlib.contextmanager

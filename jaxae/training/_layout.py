@@ -84,8 +84,12 @@ class Layout:
         mesh = self.mesh
         if mesh is None:
             return tree
-        rows = NamedSharding(mesh, PartitionSpec(AXIS))
-        return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, rows), tree)
+
+        def spread(x: Any) -> Any:
+            spec = self._spread_samples(x) if x.ndim else PartitionSpec()
+            return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, spec))
+
+        return jax.tree.map(spread, tree)
 
     def _put(self, tree: Any, spec: Any) -> Any:
         mesh = self.mesh
@@ -103,7 +107,9 @@ class Layout:
         return PartitionSpec(*[None] * axis, AXIS)
 
     def _spread_samples(self, x: Any) -> PartitionSpec:
-        return PartitionSpec(AXIS) if len(x) % self.count == 0 else PartitionSpec()
+        """Along the first axis that the devices divide, of two: models come before samples."""
+        axes = [i for i, size in enumerate(x.shape[:2]) if size % self.count == 0]
+        return PartitionSpec(*[None] * axes[0], AXIS) if axes else PartitionSpec()
 
 
 def _copied(x: Any) -> PartitionSpec:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from jaxae.training._history import Epoch
 
 
+@runtime_checkable
 class Logger(Protocol):
     """What is told each epoch's metrics. Anything with these two methods is one.
 

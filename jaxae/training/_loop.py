@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxae.objectives import Batch, Objective, Statistics, finish, summary, term_values, total
+from jaxae.objectives import Batch, Statistics
+from jaxae.training._ensemble import Ensemble
 from jaxae.training._layout import Layout
 from jaxae.training._order import PADDING
 from jaxae.training._state import State
-from jaxae.training._step import Step, evaluated
+from jaxae.training._step import Step
 
 
 @jax.tree_util.register_dataclass
@@ -24,7 +25,8 @@ class Chunk:
         samples: an array, or a tree of them, of samples along the leading axis.
         index: each sample's index in all of the data, which its noise belongs to; None where the
             samples are all of the data.
-        order: the places in `samples` of each batch's, shape (batches, batch size); −1 is padding.
+        order: the places in `samples` of each batch's, shape (batches, batch size), or (batches,
+            models, batch size) where each model has an order of its own; −1 is padding.
     """
 
     samples: Any
@@ -77,22 +79,22 @@ def take(chunk: Chunk, batch: Int[Array, ""]) -> Batch:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def begin(step: Step, state: State, chunk: Chunk) -> Progress:
+def begin(step: Step | Ensemble, state: State, chunk: Chunk) -> Progress:
     """A chunk of which no batch has been run."""
 
     def first(state: State, chunk: Chunk) -> tuple[Array, Statistics]:
-        loss, statistics = step.loss(state.params, state, take(chunk, jnp.int32(0)))
-        return loss, _of_terms(step.objective, statistics)
+        statistics = _of_terms(step, step.evaluated(state, take(chunk, jnp.int32(0))))
+        return step.finish(statistics, state.step), statistics
 
     loss, statistics = jax.eval_shape(first, state, chunk)
     batches = len(chunk.order)
     means = jax.tree.map(lambda x: jnp.zeros((batches, *x.shape), x.dtype), statistics)
-    return Progress(jnp.int32(0), jnp.zeros((), loss.dtype), state, means)
+    return Progress(jnp.int32(0), jnp.zeros(loss.shape, loss.dtype), state, means)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def advance(
-    step: Step, layout: Layout, progress: Progress, chunk: Chunk, stop: Int[Array, ""]
+    step: Step | Ensemble, layout: Layout, progress: Progress, chunk: Chunk, stop: Int[Array, ""]
 ) -> Progress:
     """The chunk after batch `stop`, or after the first whose loss is not finite.
 
@@ -113,8 +115,8 @@ def advance(
     def run(progress: Progress) -> Progress:
         batch = layout.spread_batch(take(chunk, progress.next))
         state, statistics = step.update(progress.state, batch)
-        statistics = _of_terms(step.objective, statistics)
-        loss = finish(step.objective, statistics, progress.state.step)
+        statistics = _of_terms(step, statistics)
+        loss = step.finish(statistics, progress.state.step)
         means = jax.tree.map(
             lambda stack, mean: stack.at[progress.next].set(mean), progress.means, statistics
         )
@@ -124,15 +126,17 @@ def advance(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def nothing_done(step: Step, progress: Progress) -> Statistics:
+def nothing_done(step: Step | Ensemble, progress: Progress) -> Statistics:
     """The summary of no chunk."""
-    return jax.tree.map(jnp.zeros_like, summary(step.objective, progress.means))
+    return jax.tree.map(jnp.zeros_like, step.summary(progress.means))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def end_chunk(step: Step, progress: Progress, done: Statistics) -> tuple[Progress, Statistics]:
+def end_chunk(
+    step: Step | Ensemble, progress: Progress, done: Statistics
+) -> tuple[Progress, Statistics]:
     """The Progress before a new chunk, and the summary of all chunks up to this one."""
-    return fresh(progress), add(done, summary(step.objective, progress.means))
+    return fresh(progress), add(done, step.summary(progress.means))
 
 
 def fresh(progress: Progress) -> Progress:
@@ -148,17 +152,17 @@ def add(first: Statistics, second: Statistics) -> Statistics:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def test_summary(step: Step, layout: Layout, state: State, chunk: Chunk) -> Statistics:
+def chunk_summary(step: Step | Ensemble, layout: Layout, state: State, chunk: Chunk) -> Statistics:
     """What is known of all batches of a chunk that is not trained on."""
 
     def statistics(batch: Array) -> Statistics:
-        return evaluated(step, state, layout.spread_batch(take(chunk, batch)))
+        return step.evaluated(state, layout.spread_batch(take(chunk, batch)))
 
-    return summary(step.objective, jax.lax.map(statistics, jnp.arange(len(chunk.order))))
+    return step.summary(jax.lax.map(statistics, jnp.arange(len(chunk.order))))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def values(step: Step, statistics: Statistics, updates: Int[Array, ""]) -> Values:
+def values(step: Step | Ensemble, statistics: Statistics, updates: Int[Array, ""]) -> Values:
     """The objective over data, each sample counted once, with the coefficients of now.
 
     Args:
@@ -166,8 +170,7 @@ def values(step: Step, statistics: Statistics, updates: Int[Array, ""]) -> Value
         statistics: the summary of the data.
         updates: how many there have been, which schedules of coefficients depend on.
     """
-    terms = term_values(step.objective, statistics)
-    return Values(total(step.objective, terms, updates), terms)
+    return Values(step.finish(statistics, updates), step.term_values(statistics))
 
 
 @jax.jit
@@ -177,12 +180,12 @@ def finite(*trees: Any) -> Bool[Array, ""]:
     return jnp.all(jnp.stack([jnp.isfinite(x).all() for x in floats]))
 
 
-def _of_terms(objective: Objective, statistics: Statistics) -> Statistics:
+def _of_terms(step: Step | Ensemble, statistics: Statistics) -> Statistics:
     """The statistics of the terms, without those of the model's own."""
-    return {name: statistics[name] for name in objective}
+    return {name: statistics[name] for name in step.objective}
 
 
-def batch_values(step: Step, progress: Progress) -> dict[str, Float[Array, ""]]:
+def batch_values(step: Step | Ensemble, progress: Progress) -> dict[str, Float[Array, ""]]:
     """Each term's value in the last batch that was run."""
     last = jax.tree.map(lambda x: x[progress.next - 1], progress.means)
-    return term_values(step.objective, last)
+    return step.term_values(last)

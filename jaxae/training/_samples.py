@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from jaxae.training._loop import Chunk
 from jaxae.training._order import in_order, shuffled
 
 
+@runtime_checkable
 class Source(Protocol):
     """Where an epoch's chunks come from: samples on the device, or a stream.
 
@@ -111,8 +112,7 @@ class Resident:
 
     def chunks(self, key: PRNGKeyArray, epoch: int, first: int) -> Iterator[Chunk]:
         """The epoch's only chunk."""
-        order = shuffled(key, epoch, len(self.rows), self.batch_size, self.layout.count)
-        yield self._chunk(order)
+        yield self._chunk(self._orders(key, epoch))
 
     def in_order(self) -> Iterator[Chunk]:
         """All samples once, as one chunk."""
@@ -123,6 +123,12 @@ class Resident:
         bits = np.asarray(_checksum(self.rows)).item()
         shape = "×".join(map(str, self.rows.shape))
         return f"{shape} {self.rows.dtype} {bits:08x}"
+
+    def _orders(self, key: PRNGKeyArray, epoch: int) -> np.ndarray:
+        """The epoch's order by each key; of several, one for each model, along the second axis."""
+        if key.ndim:
+            return np.stack([self._orders(one, epoch) for one in key], axis=1)
+        return shuffled(key, epoch, len(self.rows), self.batch_size, self.layout.count)
 
     def _chunk(self, order: np.ndarray) -> Chunk:
         return Chunk(self.rows, None, self.layout.place(order))

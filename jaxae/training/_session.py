@@ -8,6 +8,7 @@ from flax import nnx
 
 from jaxae.training._checkpoints import Saver
 from jaxae.training._early_stopping import Best, EarlyStopping
+from jaxae.training._ensemble import Ensemble, model_states
 from jaxae.training._epoch import Position, Program
 from jaxae.training._history import Epoch
 from jaxae.training._loggers import Logger, log_epoch
@@ -23,7 +24,7 @@ class Session:
 
     Args:
         program: what is run.
-        model: the model that training began with.
+        models: what training began with: one, or several that are trained at once.
         position: where training stands.
         saver: writes checkpoints, or None.
         early_stopping: when to end early, or None.
@@ -33,7 +34,7 @@ class Session:
     """
 
     program: Program
-    model: nnx.Module
+    models: Sequence[nnx.Module]
     position: Position
     saver: Saver | None = None
     early_stopping: EarlyStopping | None = None
@@ -55,6 +56,13 @@ class Session:
     def kept(self) -> State:
         """The state that is the result: the best, or else that of the last epoch that is done."""
         return self.best.state if self.best is not None and self.best.epoch else self.ended
+
+    def trained(self, state: State) -> Any:
+        """The model of a state, or a list of them where several are trained at once."""
+        if not isinstance(self.program.step, Ensemble):
+            return trained_model(self.models[0], state)
+        states = model_states(state, len(self.models))
+        return [trained_model(model, one) for model, one in zip(self.models, states, strict=True)]
 
     def resume(self) -> None:
         """Go on from the newest checkpoint, if there is one."""
@@ -96,7 +104,7 @@ class Session:
             self.save()
         log_epoch(loggers, row)
         for monitor in monitors:
-            monitor(trained_model(self.model, self.state), row)
+            monitor(self.trained(self.state), row)
         for callback in callbacks:
             self._call(callback, row)
 

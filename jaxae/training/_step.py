@@ -18,6 +18,8 @@ from jaxae.objectives import (
     batch_statistics,
     finish,
     gradient,
+    summary,
+    term_values,
 )
 from jaxae.training._state import State, evaluated_params
 
@@ -53,6 +55,10 @@ class Step:
     constraint: Callable[[Any], Any] | None = None
     skip_nonfinite: bool = False
 
+    def evaluated(self, state: State, batch: Batch) -> Statistics:
+        """A batch's merged statistics under the parameters that count after training."""
+        return self.statistics(evaluated_params(state), state, batch)
+
     def statistics(self, params: Any, state: State, batch: Batch) -> Statistics:
         """The batch's merged statistics under the given parameters."""
         params, inputs = (_in(self.compute_dtype, x) for x in (params, batch.input))
@@ -61,10 +67,17 @@ class Step:
         batch = dataclasses.replace(batch, input=inputs)
         return batch_statistics(self.objective, model, batch, key)
 
-    def loss(self, params: Any, state: State, batch: Batch) -> tuple[Float[Array, ""], Statistics]:
-        """The objective's value, and the statistics that it was finished from."""
-        statistics = self.statistics(params, state, batch)
-        return finish(self.objective, statistics, state.step), statistics
+    def finish(self, statistics: Statistics, updates: Any) -> Float[Array, ""]:
+        """The objective's value after so many updates, from merged statistics."""
+        return finish(self.objective, statistics, updates)
+
+    def summary(self, stacked: Statistics) -> Statistics:
+        """What is known of batches, from each one's merged statistics; summaries add."""
+        return summary(self.objective, stacked)
+
+    def term_values(self, statistics: Statistics) -> dict[str, Float[Array, ""]]:
+        """Each term's value without its coefficient, from merged statistics or a summary."""
+        return term_values(self.objective, statistics)
 
     def update(self, state: State, batch: Batch) -> tuple[State, Statistics]:
         """The state after one update, and the statistics from before it.
@@ -74,7 +87,7 @@ class Step:
         self._check_microbatches(state)
         slopes, statistics = gradient(
             lambda params, piece: self.statistics(params, state, piece),
-            lambda merged: finish(self.objective, merged, state.step),
+            lambda merged: self.finish(merged, state.step),
             state.params,
             batch,
             microbatch_size=self.microbatch_size,
@@ -123,17 +136,12 @@ class Step:
 
     def _finite(self, state: State, new: State, statistics: Statistics) -> tuple[State, Statistics]:
         """The new state and its statistics if both are finite; else the old one, counted."""
-        loss = finish(self.objective, statistics, state.step)
+        loss = self.finish(statistics, state.step)
         numbers = jax.tree.leaves((loss, new.params, new.rest))
         finite = jnp.all(jnp.stack([jnp.isfinite(x).all() for x in numbers if _floating(x)]))
         dropped = dataclasses.replace(state, skipped=state.skipped + 1)
         kept = jax.lax.cond(finite, lambda: new, lambda: dropped)
         return kept, jax.tree.map(lambda x: jnp.where(finite, x, 0), statistics)
-
-
-def evaluated(step: Step, state: State, batch: Batch) -> Statistics:
-    """A batch's merged statistics under the parameters that count after training."""
-    return step.statistics(evaluated_params(state), state, batch)
 
 
 def _floating(x: Array) -> bool:

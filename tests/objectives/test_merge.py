@@ -151,7 +151,9 @@ def test_batches_are_merged_before_they_are_finished_and_pairs_are_averaged(rng)
     usage = each[0]["sparsity"] + each[1]["sparsity"]
     pairs = [mmd.finish(part["pairs"].value) for part in each]
     expected = divergence(usage.value) + (5 * pairs[0] + 2 * pairs[1]) / 7
-    assert finish(objective, summary(objective, stacked)) == pytest.approx(float(expected), rel=1e-6)
+    assert finish(objective, summary(objective, stacked)) == pytest.approx(
+        float(expected), rel=1e-6
+    )
 
 
 def test_weight_zero_is_absent(rng):

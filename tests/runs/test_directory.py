@@ -48,7 +48,7 @@ def test_an_epoch_is_a_row_of_json(tmp_path):
     for row in ROWS:
         run.append_epoch(row)
     rows = [strict(line) for line in run.metrics.read_text().splitlines()]
-    assert rows == [row._asdict() for row in ROWS]
+    assert rows == [row.metrics() for row in ROWS]
 
 
 def test_the_history_replaces_the_rows(tmp_path):
@@ -56,7 +56,7 @@ def test_the_history_replaces_the_rows(tmp_path):
     run.append_epoch(Epoch(3, 0.0, 0.0, 0.0))
     run.write_history(History(ROWS))
     rows = [strict(line) for line in run.metrics.read_text().splitlines()]
-    assert rows == [row._asdict() for row in ROWS]
+    assert rows == [row.metrics() for row in ROWS]
     assert content(tmp_path) == ["metrics.jsonl"]
 
 

@@ -15,7 +15,7 @@ from jaxae.evaluation import evaluate
 from jaxae.losses import LOSSES, bce, likelihood_for, mse
 from jaxae.models import MLPAutoencoder, reconstruct
 from jaxae.objectives import Objective, prior_matching, reconstruction
-from jaxae.training import _epoch, fit
+from jaxae.training import _samples, fit
 from jaxae.training._loop import advance
 
 
@@ -104,7 +104,7 @@ def test_a_loss_is_the_objective_of_its_reconstruction(samples):
 
 def test_each_epoch_is_reported_when_it_is_done(samples):
     rows = []
-    _, history = train(samples, on_epoch=rows.append)
+    _, history = train(samples, callbacks=[lambda state, row: rows.append(row)])
     assert tuple(rows) == history.epochs
     assert [row.epoch for row in rows] == [1, 2, 3]
     assert history[-1].test_loss is None
@@ -122,12 +122,12 @@ def test_a_bar_is_shown_on_stderr(samples, capsys):
 
 
 def test_control_c_keeps_the_epochs_that_are_done(samples):
-    def interrupt(row):
+    def interrupt(state, row):
         if row.epoch == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.warns(UserWarning, match="interrupted in epoch 3; epochs 1 to 2 are kept"):
-        model, history = train(samples, epochs=1000, on_epoch=interrupt)
+        model, history = train(samples, epochs=1000, callbacks=[interrupt])
     two, _ = train(samples, epochs=2)
     assert len(history) == 2
     assert history.stopped == "interrupted in epoch 3"
@@ -149,7 +149,7 @@ def test_control_c_before_the_first_epoch_is_done_is_raised(samples, monkeypatch
     def interrupt(*arguments):
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(_epoch, "shuffled", interrupt)
+    monkeypatch.setattr(_samples, "shuffled", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train(samples)
 

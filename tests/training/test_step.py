@@ -1,3 +1,5 @@
+import dataclasses
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -35,10 +37,11 @@ def test_a_step_of_sgd_is_the_parameters_minus_the_gradient(rng):
     new, _ = step(state, data)
 
     def loss(params):
-        logits = jax.vmap(trained_model(model, state.__class__(params, *rest)))(data.input)
+        logits = jax.vmap(trained_model(model, dataclasses.replace(state, params=params)))(
+            data.input
+        )
         return bce(logits.prediction, data.target)
 
-    rest = (state.rest, state.optimizer, state.key, state.step)
     gradient = jax.grad(loss)(state.params)
     expected = jax.tree.map(lambda p, g: p - 0.5 * g, state.params, gradient)
     chex.assert_trees_all_close(new.params, expected, rtol=1e-5, atol=1e-7)
