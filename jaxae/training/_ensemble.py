@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jax.typing import ArrayLike
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, Key
 
 from jaxae.objectives import Batch, Objective, Statistics
 from jaxae.training._state import State, initial_state
 from jaxae.training._step import Step
+
+Keys = Key[Array, " K"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +60,8 @@ class Ensemble:
 def initial_states(
     build: Callable[[nnx.Rngs], nnx.Module],
     optimizer: optax.GradientTransformation,
-    keys: PRNGKeyArray,
-    hyperparameters: Mapping[str, ArrayLike],
+    keys: Keys,
+    hyperparameters: Mapping[str, Any],
     *,
     averaged: bool,
 ) -> tuple[Sequence[nnx.Module], Any, State]:

@@ -102,7 +102,7 @@ class Watch(NamedTuple):
 
 def start(program: Program, state: State) -> Position:
     """The position before the first batch, everything compiled."""
-    chunk = next(program.train.in_order())
+    chunk = next(program.train.chunks(state.key, 1, 0))
     progress = begin(program.step, state, chunk)
     progress = advance(program.step, program.layout, progress, chunk, jnp.int32(0))
     done = _nothing(program, progress)

@@ -10,14 +10,13 @@ from typing import Any, Literal
 import jax
 import optax
 from flax import nnx
-from jax.typing import ArrayLike
 from jaxtyping import PRNGKeyArray
 
 from jaxae.losses import BaseLoss
 from jaxae.objectives import Objective, Term, reconstruction
 from jaxae.training._checkpoints import Checkpoints, Saver, described
 from jaxae.training._early_stopping import EarlyStopping
-from jaxae.training._ensemble import Ensemble, initial_states
+from jaxae.training._ensemble import Ensemble, Keys, initial_states
 from jaxae.training._epoch import Program, Stopped, Watch, run_epoch, start
 from jaxae.training._history import History
 from jaxae.training._layout import Layout
@@ -41,8 +40,8 @@ def fit(
     epochs: int = 10,
     batch_size: int | None = None,
     key: PRNGKeyArray | None = None,
-    seeds: int | PRNGKeyArray | None = None,
-    hyperparameters: Mapping[str, ArrayLike] | None = None,
+    seeds: int | Keys | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
     microbatch_size: int | None = None,
     compute_dtype: Any = None,
     clip: float | None = None,
@@ -193,7 +192,7 @@ def fit(
     return session.trained(session.kept), history
 
 
-def _keys(seeds: int | PRNGKeyArray, key: PRNGKeyArray) -> PRNGKeyArray:
+def _keys(seeds: int | Keys, key: PRNGKeyArray) -> Keys:
     if not isinstance(seeds, int):
         return seeds
     if seeds < 1:
@@ -204,8 +203,8 @@ def _keys(seeds: int | PRNGKeyArray, key: PRNGKeyArray) -> PRNGKeyArray:
 def _initial(
     model: Any,
     optimizer: optax.GradientTransformation,
-    key: PRNGKeyArray,
-    hyperparameters: Mapping[str, ArrayLike],
+    key: PRNGKeyArray | Keys,
+    hyperparameters: Mapping[str, Any],
     *,
     averaged: bool,
 ) -> tuple[Sequence[nnx.Module], Any, State]:

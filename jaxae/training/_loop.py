@@ -162,7 +162,7 @@ def chunk_summary(step: Step | Ensemble, layout: Layout, state: State, chunk: Ch
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def values(step: Step | Ensemble, statistics: Statistics, updates: Int[Array, ""]) -> Values:
+def values(step: Step | Ensemble, statistics: Statistics, updates: Int[Array, "..."]) -> Values:
     """The objective over data, each sample counted once, with the coefficients of now.
 
     Args:

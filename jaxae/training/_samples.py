@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key
 
 from jaxae.training._layout import Layout
 from jaxae.training._loop import Chunk
@@ -46,7 +46,7 @@ class Source(Protocol):
         """How many of them are in one chunk."""
         ...
 
-    def chunks(self, key: PRNGKeyArray, epoch: int, first: int) -> Iterator[Chunk]:
+    def chunks(self, key: Key[Array, "..."], epoch: int, first: int) -> Iterator[Chunk]:
         """An epoch's chunks in an order of its own, from chunk `first` on."""
         ...
 
@@ -110,7 +110,7 @@ class Resident:
         """All of them."""
         return self.batches
 
-    def chunks(self, key: PRNGKeyArray, epoch: int, first: int) -> Iterator[Chunk]:
+    def chunks(self, key: Key[Array, "..."], epoch: int, first: int) -> Iterator[Chunk]:
         """The epoch's only chunk."""
         yield self._chunk(self._orders(key, epoch))
 
@@ -124,7 +124,7 @@ class Resident:
         shape = "×".join(map(str, self.rows.shape))
         return f"{shape} {self.rows.dtype} {bits:08x}"
 
-    def _orders(self, key: PRNGKeyArray, epoch: int) -> np.ndarray:
+    def _orders(self, key: Key[Array, "..."], epoch: int) -> np.ndarray:
         """The epoch's order by each key; of several, one for each model, along the second axis."""
         if key.ndim:
             return np.stack([self._orders(one, epoch) for one in key], axis=1)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
 from jaxae.losses import bce, mse
 from jaxae.models import MLPAutoencoder
@@ -83,3 +84,92 @@ def test_equal_steps_compile_once(rng):
         state, _ = run(state, batch(rng))
     assert start(optimizer)[1] == step
     assert hash(start(optimizer)[1]) == hash(step)
+
+
+def trained(rng, updates=3, **arguments):
+    """The state after some updates of a Step with these options, and the one before."""
+    model, step, state = start(OPTIMIZERS["adam"])
+    step = dataclasses.replace(step, **arguments)
+    averaged = step.average_decay is not None
+    _, state = initial_state(model, step.optimizer, jax.random.key(0), averaged=averaged)
+    first = state
+    for _ in range(updates):
+        state, _ = step(state, batch(rng))
+    return first, state
+
+
+def test_parameters_stay_in_float32_where_the_model_computes_in_bfloat16(rng):
+    seen = []
+
+    class Spy(MLPAutoencoder):
+        def encode(self, x):
+            seen.append((x.dtype, jax.tree.leaves(nnx.state(self, nnx.Param))[0].dtype))
+            return super().encode(x)
+
+    graphdef, state = initial_state(Spy((4,), (3, 2)), optax.sgd(0.1), jax.random.key(0))
+    objective = Objective({"r": reconstruction(mse)})
+    step = Step(graphdef, objective, optax.sgd(0.1), compute_dtype=jnp.bfloat16)
+    new, statistics = step(state, batch(rng))
+    assert set(seen) == {(jnp.dtype("bfloat16"),) * 2}
+    assert {x.dtype for x in jax.tree.leaves((new.params, statistics))} == {jnp.dtype("float32")}
+    full = dataclasses.replace(step, compute_dtype=None)
+    expected, _ = full(state, batch(np.random.default_rng(0)))
+    assert step.finish(statistics, 0) == pytest.approx(0.1, abs=0.1)
+    chex.assert_trees_all_close(new.params, expected.params, atol=0.05)
+
+
+def test_the_average_of_the_parameters_follows_them(rng):
+    first, _ = trained(np.random.default_rng(1), 0, average_decay=0.9)
+    _, one = trained(np.random.default_rng(1), 1, average_decay=0.9)
+    expected = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, first.params, one.params)
+    chex.assert_trees_all_close(one.average, expected, rtol=1e-6)
+    model = trained_model(MLPAutoencoder((4,), (3, 2)), one)
+    chex.assert_trees_all_equal(nnx.as_pure(nnx.state(model, nnx.Param)), one.average)
+
+
+def test_a_constraint_holds_after_every_update(rng):
+    def clipped(params):
+        return jax.tree.map(lambda x: jnp.clip(x, -0.1, 0.1), params)
+
+    _, state = trained(rng, constraint=clipped)
+    assert all(abs(x).max() <= 0.1 for x in jax.tree.leaves(state.params))
+
+
+def test_an_update_that_is_not_finite_is_dropped_and_counted(rng):
+    _model, step, state = start(OPTIMIZERS["adam"])
+    step = dataclasses.replace(step, skip_nonfinite=True)
+    data = batch(rng)
+    poisoned = dataclasses.replace(data, target=data.target.at[0, 0].set(jnp.nan))
+    same, statistics = jax.jit(step.update)(state, poisoned)
+    assert same.skipped == 1
+    chex.assert_trees_all_equal(same.params, state.params)
+    chex.assert_trees_all_equal(same.optimizer, state.optimizer)
+    assert same.step == state.step
+    assert step.finish(statistics, 0) == 0
+    after, _ = jax.jit(step.update)(same, data)
+    assert (after.skipped, after.step) == (1, 1)
+
+
+def test_a_schedule_is_a_coefficient(rng):
+    warm_up = optax.linear_schedule(0.0, 2.0, 4)
+    _model, step, state = start(optax.sgd(0.0))
+    objective = Objective({"r": reconstruction(mse, coefficient=warm_up)})
+    step = dataclasses.replace(step, objective=objective)
+    values = []
+    for _ in range(6):
+        before = state.step
+        state, statistics = step(state, batch(np.random.default_rng(0)))
+        values.append(float(step.finish(statistics, before) / step.term_values(statistics)["r"]))
+    assert values == pytest.approx([0.0, 0.5, 1.0, 1.5, 2.0, 2.0])
+
+
+def test_a_step_of_ones_own_changes_what_happens_to_a_gradient(rng):
+    class SignStep(Step):
+        def next_state(self, state, slopes, statistics):
+            return super().next_state(state, jax.tree.map(jnp.sign, slopes), statistics)
+
+    _model, step, state = start(optax.sgd(0.5))
+    own = SignStep(step.graphdef, step.objective, step.optimizer)
+    new, _ = own(state, batch(rng))
+    moved = jax.tree.map(lambda a, b: abs(a - b), new.params, state.params)
+    assert {round(float(x), 4) for m in jax.tree.leaves(moved) for x in m.ravel()} <= {0.0, 0.5}
