@@ -1,11 +1,12 @@
 """The command: measure, print a table, write the record.
 
-    python -m benchmarks [--only imports|losses|masked|elementwise|training] [--quick] …
+    python -m benchmarks [--only imports|losses|masked|elementwise|training|scaling] [--quick] …
 
 Exits with 1 if a target is missed, with 2 if Keras is not installed.
 """
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
 
@@ -17,9 +18,15 @@ from benchmarks._result import Result
 from benchmarks._setting import setting, summary
 from benchmarks._timing import Effort
 
-# How many rounds count.
-ROUNDS = {"imports": 21, "losses": 15, "masked": 9, "elementwise": 11, "training": 31}
-QUICK_ROUNDS = {"imports": 3, "losses": 3, "masked": 3, "elementwise": 3, "training": 2}
+# How many rounds count, and how many with --quick.
+ROUNDS = {
+    "imports": (21, 3),
+    "losses": (15, 3),
+    "masked": (9, 3),
+    "elementwise": (11, 3),
+    "training": (31, 2),
+    "scaling": (7, 2),
+}
 DATA_DIR = Path("../shared/data/mnist")
 
 
@@ -59,7 +66,7 @@ def _options() -> argparse.Namespace:
 def _measure(name: str, options: argparse.Namespace, console: Console) -> Result:
     around = setting()
     console.print(summary(around), style="dim")
-    rounds = (QUICK_ROUNDS if options.quick else ROUNDS)[name]
+    rounds = ROUNDS[name][options.quick]
     result = _run(name, Effort(rounds, options.patience), options.data_dir)
     console.print(table(result), *result.notes, result.quiet, sep="\n")
     if not options.quick:
@@ -70,25 +77,8 @@ def _measure(name: str, options: argparse.Namespace, console: Console) -> Result
 
 def _run(name: str, effort: Effort, data_dir: Path) -> Result:
     # Each is imported when it runs: only training needs Keras, and imports need nothing.
-    if name == "imports":
-        from benchmarks._imports import imports
-
-        return imports(effort)
-    if name == "losses":
-        from benchmarks._losses import losses
-
-        return losses(effort)
-    if name == "masked":
-        from benchmarks._masked import masked
-
-        return masked(effort)
-    if name == "elementwise":
-        from benchmarks._elementwise import elementwise
-
-        return elementwise(effort)
-    from benchmarks._training import training
-
-    return training(effort, data_dir)
+    measure = getattr(importlib.import_module(f"benchmarks._{name}"), name)
+    return measure(effort, data_dir) if name == "training" else measure(effort)
 
 
 if __name__ == "__main__":

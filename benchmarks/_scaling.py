@@ -1,0 +1,75 @@
+"""Scaling: what a sample costs as data, batches and models at once become more."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import jaxae
+from benchmarks._result import Comparison, Result, Target
+from benchmarks._timing import Effort, Measure, Turns, take_turns
+
+FEATURES = 64
+SAMPLES = (1_000, 10_000, 100_000, 1_000_000)
+BATCH_SIZES = (100, 1_000, 10_000)
+MODELS = (1, 4, 16)
+# The least samples that a repetition trains on.
+WORK = 200_000
+FLAT = Target("<=", 1.1, within_spread=True)
+NO_DEARER = Target("<=", 1.0, within_spread=True)
+
+
+def scaling(effort: Effort) -> Result:
+    """Seconds a sample, in a dense autoencoder of 64 features, each axis on its own."""
+    random = np.random.default_rng()
+    X = random.random((SAMPLES[-1], FEATURES), np.float32)
+    by_samples = {f"{n:,} samples": _fitted(X[:n], batch_size=100) for n in SAMPLES}
+    by_batch = {f"batch {b:,}": _fitted(X[:100_000], batch_size=b) for b in BATCH_SIZES}
+    by_models = {f"{k} at once": _fitted(X[:10_000], batch_size=100, seeds=k) for k in MODELS}
+    groups = ((by_samples, FLAT), (by_batch, NO_DEARER), (by_models, NO_DEARER))
+    turns = [take_turns(measures, effort) for measures, _ in groups]
+    comparisons = [
+        one
+        for taken, (_, target) in zip(turns, groups, strict=True)
+        for one in _grown(taken, target)
+    ]
+    notes = [f"float32, {FEATURES} features, 64-128-64-8-64-128-64, Adam; one model unless said"]
+    return Result("scaling", "s", turns, comparisons, notes)
+
+
+def _grown(turns: Turns, target: Target) -> list[Comparison]:
+    """Each against the smallest: what a sample of a model costs, as a ratio."""
+    first, *others = turns.names
+    return [
+        Comparison(f"{name} / {first}: seconds a sample", turns.ratios(name, first), "×", target)
+        for name in others
+    ]
+
+
+def _fitted(X: np.ndarray, *, batch_size: int, seeds: int | None = None) -> Measure:
+    """Seconds a sample and model, of steady epochs: from the first one's end to the last one's."""
+    epochs = 1 + max(1, WORK // (len(X) * (seeds or 1)))
+
+    def measure() -> float:
+        ends: list[float] = []
+        _fit(X, epochs, batch_size, seeds, lambda state, row: ends.append(time.perf_counter()))
+        return (ends[-1] - ends[0]) / ((epochs - 1) * len(X) * (seeds or 1))
+
+    return measure
+
+
+def _fit(X: np.ndarray, epochs: int, batch_size: int, seeds: int | None, tick: Callable) -> Any:
+    def build(rngs: Any) -> Any:
+        return jaxae.models.MLPAutoencoder((FEATURES,), rngs=rngs)
+
+    return jaxae.fit(
+        build(None) if seeds is None else build,
+        X,
+        loss=jaxae.losses.bce,
+        epochs=epochs,
+        batch_size=batch_size,
+        seeds=seeds,
+        callbacks=[tick],
+        show_progress=False,
+    )
