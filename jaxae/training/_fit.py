@@ -5,7 +5,7 @@ import functools
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import optax
@@ -47,7 +47,7 @@ def fit(
     clip: float | None = None,
     average_decay: float | None = None,
     constraint: Callable[[Any], Any] | None = None,
-    on_nonfinite: Literal["stop", "skip"] = "stop",
+    on_nonfinite: str = "stop",
     step: Callable[..., Step] = Step,
     layout: Layout | None = None,
     checkpoints: Checkpoints | None = None,

@@ -5,16 +5,17 @@ import sys
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 from flax import nnx
 
-from jaxae.data import load
+from jaxae.data import Dataset, load
 from jaxae.evaluation import evaluate
-from jaxae.losses import LOSSES, bce, likelihood_for, mse
+from jaxae.losses import LOSSES, bce, l1, likelihood_for, mse
 from jaxae.models import MLPAutoencoder, reconstruct
-from jaxae.objectives import Objective, prior_matching, reconstruction
+from jaxae.objectives import Objective, latent_term, prior_matching, reconstruction
 from jaxae.training import _samples, fit
 from jaxae.training._loop import advance
 
@@ -205,10 +206,73 @@ def test_a_mapping_of_terms_is_an_objective(samples):
     chex.assert_trees_all_equal(arrays(got), arrays(expected))
 
 
+def test_hooks_see_the_model_before_training_and_monitors_during_it(samples):
+    seen, watched = [], []
+    model = MLPAutoencoder((6,), (8, 3))
+    trained, history = train(
+        samples,
+        model=model,
+        before=[lambda *arguments: seen.append(arguments)],
+        monitors=[lambda model, row: watched.append((row.epoch, arrays(model)))],
+    )
+    ((first, objective, data),) = seen
+    assert first is model
+    assert list(objective) == ["reconstruction"]
+    assert data is samples
+    assert [epoch for epoch, _ in watched] == [1, 2, 3]
+    chex.assert_trees_all_equal(watched[-1][1], arrays(trained))
+    assert history[-1].updates == 15
+
+
+def test_every_term_is_logged_and_does_not_depend_on_the_batch_size(samples):
+    terms = {"reconstruction": reconstruction(bce), "code": latent_term(l1, coefficient=0.1)}
+    rows = [
+        train(samples, loss=None, objective=terms, epochs=1, batch_size=size,
+              optimizer=optax.sgd(0.0))[1][0]
+        for size in (1, 7, 45)
+    ]  # fmt: skip
+    for row in rows:
+        assert row.train_loss == pytest.approx(
+            row.train_terms["reconstruction"] + 0.1 * row.train_terms["code"], rel=1e-6
+        )
+        assert row.train_terms == pytest.approx(rows[0].train_terms, rel=1e-6)
+        assert row.metrics()["train_code"] == row.train_terms["code"]
+
+
+def test_a_clipped_gradient_moves_the_parameters_by_its_norm(samples):
+    model = MLPAutoencoder((6,), (8, 3))
+    trained, _ = train(
+        samples, model=model, epochs=1, batch_size=45, optimizer=optax.sgd(1.0), clip=1e-3
+    )
+    moved = jax.tree.map(lambda a, b: a - b, arrays(trained), arrays(model))
+    assert optax.tree_utils.tree_norm(moved) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_updates_that_are_not_finite_are_skipped_and_counted(samples):
+    """A learning rate that is not finite for one update of fifteen."""
+    optimizer = optax.sgd(lambda step: jnp.where(step == 7, jnp.inf, 0.1))
+    model, history = train(samples, optimizer=optimizer, on_nonfinite="skip")
+    assert history[-1].skipped > 0
+    assert history[-1].updates + history[-1].skipped == 15
+    assert np.isfinite(reconstruct(model, samples)).all()
+
+
+def test_the_average_of_the_parameters_is_evaluated_and_returned(samples):
+    data = Dataset("random", samples, samples, "as they are", "the same")
+    model, history = train(data, model=MLPAutoencoder((6,), (8, 3)), average_decay=0.5)
+    last, _ = train(data, model=MLPAutoencoder((6,), (8, 3)))
+    assert history[-1].test_loss == pytest.approx(evaluate(model, samples)["bce"], rel=1e-5)
+    with pytest.raises(AssertionError):
+        chex.assert_trees_all_equal(arrays(model), arrays(last))
+
+
 MISTAKES = {
     "no loss": ({"loss": None}, TypeError, "either loss= or objective="),
     "no epochs": ({"epochs": 0}, ValueError, "epochs is 0"),
     "no batch": ({"batch_size": 0}, ValueError, "between 1 and the number of training samples, 45"),
+    "an unknown policy": ({"on_nonfinite": "hope"}, ValueError, "expected 'stop' or 'skip'"),
+    "no norm": ({"clip": 0.0}, ValueError, "clip is 0.0, expected a positive number"),
+    "nothing to resume": ({"resume": True}, TypeError, "needs checkpoints="),
     "a batch over the data": ({"batch_size": 46}, ValueError, "batch_size is 46"),
 }
 
