@@ -1,6 +1,6 @@
 """The command: measure, print a table, write the record.
 
-    python -m benchmarks [--only imports|losses|masked|elementwise|training] [--quick] …
+    python -m benchmarks [--only GROUP] [--quick] …
 
 Exits with 1 if a target is missed, with 2 if Keras is not installed.
 """
@@ -18,8 +18,24 @@ from benchmarks._setting import setting, summary
 from benchmarks._timing import Effort
 
 # How many rounds count.
-ROUNDS = {"imports": 21, "losses": 15, "masked": 9, "elementwise": 11, "training": 31}
-QUICK_ROUNDS = {"imports": 3, "losses": 3, "masked": 3, "elementwise": 3, "training": 2}
+ROUNDS = {
+    "imports": 21,
+    "losses": 15,
+    "masked": 9,
+    "elementwise": 11,
+    "training": 31,
+    "streaming": 15,
+    "memory": 3,
+}
+QUICK_ROUNDS = {
+    "imports": 3,
+    "losses": 3,
+    "masked": 3,
+    "elementwise": 3,
+    "training": 2,
+    "streaming": 3,
+    "memory": 2,
+}
 DATA_DIR = Path("../shared/data/mnist")
 
 
@@ -86,6 +102,14 @@ def _run(name: str, effort: Effort, data_dir: Path) -> Result:
         from benchmarks._elementwise import elementwise
 
         return elementwise(effort)
+    if name == "streaming":
+        from benchmarks._streaming import streaming
+
+        return streaming(effort, data_dir)
+    if name == "memory":
+        from benchmarks._memory import memory
+
+        return memory(effort)
     from benchmarks._training import training
 
     return training(effort, data_dir)

@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def training(effort: Effort, data_dir: Path) -> Result:
     X, source = images(data_dir)
     trains = contenders(X)
     losses = check_losses(trains)
-    turns = take_turns({name: _rate(train, len(X)) for name, train in trains.items()}, effort)
+    turns = take_turns({name: rate(train, len(X)) for name, train in trains.items()}, effort)
     rivals = {_fastest(turns, steps): target for steps, target in TARGETS.items()} | {SCAN: None}
     comparisons = [
         Comparison(f"{JAXAE} / {rival}", turns.ratios(JAXAE, rival), "×", target)
@@ -55,7 +56,7 @@ def images(data_dir: Path) -> tuple[np.ndarray, str]:
 
 def contenders(X: np.ndarray) -> dict[str, Train]:
     """All that is compared, by name; each trains on from where it was, or from the beginning."""
-    trains: dict[str, Train] = {JAXAE: functools.partial(_jaxae, X)}
+    trains: dict[str, Train] = {JAXAE: functools.partial(jaxae_epochs, X)}
     for steps in TARGETS:
         for form, from_logits in (("sigmoid", False), ("logits", True)):
             model = keras_model(from_logits=from_logits, steps_per_execution=steps)
@@ -77,11 +78,12 @@ def check_losses(trains: Mapping[str, Train]) -> str:
     return listed
 
 
-def _jaxae(X: np.ndarray, epochs: int) -> tuple[list[float], list[float]]:
+def jaxae_epochs(data: Any, epochs: int) -> tuple[list[float], list[float]]:
+    """Training by `jaxae.fit` for some epochs: when each ended, and its training loss."""
     ends: list[float] = []
     _, history = jaxae.fit(
         jaxae.models.MLPAutoencoder((784,)),
-        X,
+        data,
         loss=jaxae.losses.bce,
         epochs=epochs,
         batch_size=BATCH_SIZE,
@@ -91,7 +93,7 @@ def _jaxae(X: np.ndarray, epochs: int) -> tuple[list[float], list[float]]:
     return ends, [row.train_loss for row in history]
 
 
-def _rate(train: Train, samples: int) -> Measure:
+def rate(train: Train, samples: int) -> Measure:
     """Samples per second from the end of a first epoch to the end of a second."""
 
     def measure() -> float:
