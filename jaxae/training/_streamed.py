@@ -1,5 +1,6 @@
 """Samples that need not fit into memory: an epoch is many chunks, read ahead and trained on."""
 
+import concurrent.futures
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from jaxae.training._loop import Chunk
 from jaxae.training._order import PADDING, in_order
 
 # One chunk is trained on, one is on its way to the device, and a few are being read.
-CHUNK_BYTES = 1 << 24
+CHUNK_BYTES = 1 << 25
 BYTES_A_NUMBER = 4
 LARGEST_INDEX = np.iinfo(np.int32).max
 
@@ -107,14 +108,19 @@ class Streamed:
         return self.stream.fingerprint()
 
     def _chunks(self, seed: Sequence[int] | None, epoch: int, first: int) -> Iterator[Chunk]:
-        """Chunks, each put on the device before the one before it is trained on."""
-        size, waiting = self.batches_a_chunk * self.batch_size, None
-        for rows, indices in self.stream.batches(size, seed=seed, epoch=epoch, first=first):
-            ready, waiting = waiting, self._chunk(rows, indices)
-            if ready is not None:
-                yield ready
-        if waiting is not None:
-            yield waiting
+        """Chunks, each put on the device while the one before it is trained on."""
+        size = self.batches_a_chunk * self.batch_size
+        batches = self.stream.batches(size, seed=seed, epoch=epoch, first=first)
+
+        def following() -> Chunk | None:
+            batch = next(batches, None)
+            return None if batch is None else self._chunk(*batch)
+
+        with concurrent.futures.ThreadPoolExecutor(1, "chunks") as thread:
+            ahead = thread.submit(following)
+            while (chunk := ahead.result()) is not None:
+                ahead = thread.submit(following)
+                yield chunk
 
     def _chunk(self, rows: Any, indices: Any) -> Chunk:
         order = in_order(len(rows), self.batch_size, self.layout.count)
