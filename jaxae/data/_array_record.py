@@ -80,13 +80,14 @@ def recorded_samples(path: Path) -> Samples:
 
     def read(index: np.ndarray) -> np.ndarray:
         rows = np.empty((len(index), *promise.shape), promise.dtype)
-        for row, i, one in zip(rows, index, _records(path, reader, index.tolist()), strict=True):
+        for place, one in enumerate(_records(path, reader, index.tolist())):
             if len(one) != len(record) or not one.startswith(header):
                 raise ValueError(
-                    f"{path}: record {i} is not of the shape {promise.shape} and dtype "
+                    f"{path}: record {index[place]} is not of the shape {promise.shape} and dtype "
                     f"{promise.dtype} of the first; write samples of one kind"
                 )
-            row[...] = np.frombuffer(one, promise.dtype, offset=len(header)).reshape(promise.shape)
+            values = np.frombuffer(one, promise.dtype, offset=len(header))
+            rows[place] = values.reshape(promise.shape)
         return rows
 
     return Samples(str(path), (count, *promise.shape), promise.dtype, read)
