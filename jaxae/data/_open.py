@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jaxae.data._array_record import MAGIC, recorded_samples
 from jaxae.data._images import decoded_images
+from jaxae.data._load import by_format
 from jaxae.data._numpy import mapped_npy
 from jaxae.data._samples import Samples
 from jaxae.data._scaling import Scaling
@@ -55,11 +56,4 @@ def _samples(path: Path) -> Samples:
         return decoded_images(path)
     if not path.exists():
         raise FileNotFoundError(f"no file or folder at {path}")
-    with path.open("rb") as file:
-        begin = file.read(2)
-    if begin not in READERS:
-        raise ValueError(
-            f"{path}: {'empty' if not begin else 'of an unknown format'}, expected a .npy or "
-            "ArrayRecord file, or a folder of images"
-        )
-    return READERS[begin](path)
+    return by_format(path, READERS, "a .npy or ArrayRecord file, or a folder of images")

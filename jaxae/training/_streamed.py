@@ -15,7 +15,7 @@ from jaxae.training._loop import Chunk
 from jaxae.training._order import PADDING, in_order
 
 # One chunk is trained on, one is on its way to the device, and a few are being read.
-CHUNK_BYTES = 1 << 25
+CHUNK_BYTES = 1 << 24
 BYTES_A_NUMBER = 4
 LARGEST_INDEX = np.iinfo(np.int32).max
 
