@@ -1,6 +1,6 @@
 """The command: measure, print a table, write the record.
 
-    python -m benchmarks [--only imports|losses|masked|elementwise|training|scaling] [--quick] …
+    python -m benchmarks [--only GROUP] [--quick] …
 
 Exits with 1 if a target is missed, with 2 if Keras is not installed.
 """
@@ -26,6 +26,8 @@ ROUNDS = {
     "elementwise": (11, 3),
     "training": (31, 2),
     "scaling": (7, 2),
+    "streaming": (15, 3),
+    "memory": (3, 2),
 }
 DATA_DIR = Path("../shared/data/mnist")
 
@@ -78,7 +80,8 @@ def _measure(name: str, options: argparse.Namespace, console: Console) -> Result
 def _run(name: str, effort: Effort, data_dir: Path) -> Result:
     # Each is imported when it runs: only training needs Keras, and imports need nothing.
     measure = getattr(importlib.import_module(f"benchmarks._{name}"), name)
-    return measure(effort, data_dir) if name == "training" else measure(effort)
+    on_images = name in ("training", "streaming")
+    return measure(effort, data_dir) if on_images else measure(effort)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def write(result: Result, setting: dict[str, Any]) -> Path:
 
 
 def _numbers(spread: Spread, unit: Unit) -> tuple[str, str]:
-    if unit == "samples/s":
+    if unit in ("samples/s", "MB"):
         return f"{spread.median:,.0f} {unit}", f"{spread.low:,.0f} – {spread.high:,.0f}"
     if unit == "×":
         return f"{spread.median:.3f} {unit}", f"{spread.low:.3f} – {spread.high:.3f}"

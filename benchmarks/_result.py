@@ -10,7 +10,7 @@ from benchmarks._timing import Spread, Turns
 
 SIGNS = {"<": operator.lt, "<=": operator.le, ">=": operator.ge}
 SLACK = 0.05
-Unit = Literal["s", "samples/s", "×"]
+Unit = Literal["s", "samples/s", "×", "MB"]
 
 
 class Target(NamedTuple):
@@ -40,7 +40,7 @@ class Comparison:
     Args:
         name: what is asked, e.g. "mse: jaxae / flat mean, 100×784".
         values: the answer of each round that counts.
-        unit: "×" for a ratio, "s" for a time.
+        unit: "×" for a ratio, "s" for a time, "MB" for memory.
         target: what the median must be; None where the number is information.
     """
 

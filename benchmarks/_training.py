@@ -1,8 +1,6 @@
 """Training: the steady rate of `jaxae.fit`, of Keras 3, torch and a bare scan, in turns."""
 
 import functools
-import json
-import shutil
 import statistics
 import tempfile
 import time
@@ -17,7 +15,7 @@ from benchmarks._keras import keras_epochs, keras_model, load_keras
 from benchmarks._result import Comparison, Result, Target
 from benchmarks._rivals import installed
 from benchmarks._scan import bare_scan
-from benchmarks._timing import Effort, Measure, Turns, take_turns
+from benchmarks._timing import Effort, Turns, take_turns
 from benchmarks._torch import torch_epochs
 
 BATCH_SIZE = 100
@@ -40,7 +38,7 @@ def training(effort: Effort, data_dir: Path) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         trains = contenders(X, Path(folder))
         losses = check_losses(trains)
-        turns = take_turns({name: _rate(train, len(X)) for name, train in trains.items()}, effort)
+        turns = take_turns({name: rate(train, len(X)) for name, train in trains.items()}, effort)
     rivals = {_fastest(turns, steps): target for steps, target in TARGETS.items()}
     rivals |= {name: target for name, target in OTHERS.items() if name in trains}
     asked = [(JAXAE, rival, target) for rival, target in rivals.items()]
@@ -69,7 +67,7 @@ def images(data_dir: Path) -> tuple[np.ndarray, str]:
 def contenders(X: np.ndarray, folder: Path) -> dict[str, Train]:
     """All that is compared, by name; each trains on from where it was, or from the beginning."""
     trains: dict[str, Train] = {
-        JAXAE: functools.partial(_jaxae, X),
+        JAXAE: functools.partial(jaxae_epochs, X),
         LOGGED: functools.partial(_logged, X, folder / "metrics.jsonl"),
         SAVED: functools.partial(_saved, X, folder / "checkpoints"),
     }
@@ -96,12 +94,12 @@ def check_losses(trains: Mapping[str, Train]) -> str:
     return listed
 
 
-def _jaxae(X: Any, epochs: int, **options: Any) -> tuple[list[float], list[float]]:
+def jaxae_epochs(X: Any, epochs: int, **options: Any) -> tuple[list[float], list[float]]:
     ends: list[float] = []
     callbacks = [*options.pop("callbacks", ()), lambda state, row: ends.append(time.perf_counter())]
     _, history = jaxae.fit(
         jaxae.models.MLPAutoencoder((784,)),
-        X,
+        data,
         loss=jaxae.losses.bce,
         epochs=epochs,
         batch_size=BATCH_SIZE,
@@ -110,24 +108,8 @@ def _jaxae(X: Any, epochs: int, **options: Any) -> tuple[list[float], list[float
     return ends, [row.train_loss for row in history]
 
 
-def _logged(X: np.ndarray, path: Path, epochs: int) -> tuple[list[float], list[float]]:
-    """With 10,000 test samples evaluated, a progress bar, and a line of JSON an epoch."""
-    data = jaxae.data.Dataset("images", X, X[:10_000], "as they are", "the first of them")
-
-    def write(state: Any, row: Any) -> None:
-        with path.open("a") as file:
-            file.write(json.dumps(row.metrics()) + "\n")
-
-    return _jaxae(data, epochs, callbacks=[write], show_progress=True)
-
-
-def _saved(X: np.ndarray, path: Path, epochs: int) -> tuple[list[float], list[float]]:
-    """With a checkpoint after each epoch, written while the next one runs."""
-    shutil.rmtree(path, ignore_errors=True)
-    return _jaxae(X, epochs, checkpoints=jaxae.training.Checkpoints(path))
-
-
-def _rate(train: Train, samples: int) -> Measure:
+def jaxae_epochs(data: Any, epochs: int, **options: Any) -> tuple[list[float], list[float]]:
+    """Training by `jaxae.fit` for some epochs: when each ended, and its training loss."""
     """Samples per second from the end of a first epoch to the end of a second."""
 
     def measure() -> float:

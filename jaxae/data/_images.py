@@ -1,9 +1,12 @@
 """Folders of images, decoded by Pillow."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from jaxae.data._samples import Samples
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,25 +35,64 @@ def read_images(folder: Path) -> tuple[np.ndarray, np.ndarray | None, int]:
         ValueError: no images, images of several sizes or kinds, or one that cannot be decoded, is
             transparent or has pixels of 32 bits.
     """
-    parts = [folder / "train", folder / "test"]
-    if not all(part.is_dir() for part in parts):
-        parts = [folder]
-    stacks = [_stack(part) for part in parts]
+    parts = _parts(folder)
+    stacks = [_all(part) for part in parts]
     train, test = stacks[0], stacks[1] if len(stacks) == 2 else None
     if test is not None:
         _check_alike(parts[1], test[0], parts[0], train[0])
     return train, test, int(np.iinfo(train.dtype).max)
 
 
-def _stack(folder: Path) -> np.ndarray:
+def decoded_images(folder: Path) -> Samples:
+    """All images in a folder and the folders below it, decoded as they are asked for.
+
+    Args:
+        folder: where the images are; other files in it are not looked at.
+
+    Raises:
+        ModuleNotFoundError: Pillow is missing.
+        ValueError: no images; a folder that is split into `train` and `test`; and while reading,
+            what `read_images` raises.
+    """
+    if len(_parts(folder)) == 2:
+        raise ValueError(
+            f"{folder}: split into train and test, expected samples of one kind; stream "
+            f"{folder / 'train'} and {folder / 'test'}, e.g. as Streams(train, test)"
+        )
+    paths = _paths(folder)
+    first = _read(paths[0])
+
+    def read(index: np.ndarray) -> np.ndarray:
+        return _stack([paths[i] for i in index], paths[0], first)
+
+    full_scale = int(np.iinfo(first.dtype).max)
+    return Samples(str(folder), (len(paths), *first.shape), first.dtype, read, full_scale)
+
+
+def _parts(folder: Path) -> list[Path]:
+    """The folders of training and test images, or the folder of all."""
+    parts = [folder / "train", folder / "test"]
+    return parts if all(part.is_dir() for part in parts) else [folder]
+
+
+def _paths(folder: Path) -> list[Path]:
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not paths:
         raise ValueError(f"{folder}: holds no images ({', '.join(sorted(SUFFIXES))})")
-    first = _read(paths[0])
+    return paths
+
+
+def _all(folder: Path) -> np.ndarray:
+    paths = _paths(folder)
+    return _stack(paths, paths[0], _read(paths[0]))
+
+
+def _stack(paths: Sequence[Path], first_path: Path, first: np.ndarray) -> np.ndarray:
+    """Images, each of the size and kind of the first."""
     images = np.empty((len(paths), *first.shape), first.dtype)
     for i, path in enumerate(paths):
         image = _read(path)
-        _check_alike(path, image, paths[0], first)
+        _check_alike(path, image, first_path, first)
         images[i] = image
     return images
 

@@ -1,9 +1,10 @@
 """Load: a name or a path becomes a Dataset."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from jaxae.data._split import split
 
 NAMES = ("digits", *SOURCES)
 Samples = tuple[np.ndarray, np.ndarray | None]
+Read = TypeVar("Read")
 
 
 def load(name_or_path: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> Dataset:
@@ -83,13 +85,25 @@ def _read_file(path: Path) -> Samples:
         GZIP: lambda path: (read_idx(path), None),
         b"\0\0": lambda path: (read_idx(path), None),
     }
+    return by_format(path, readers, "a .npy, .npz or IDX file, or a folder of images")
+
+
+def by_format(path: Path, readers: Mapping[bytes, Callable[[Path], Read]], expected: str) -> Read:
+    """What the reader of a file's format reads from it.
+
+    Args:
+        path: the file.
+        readers: by the two bytes that files of their formats begin with.
+        expected: the formats, in words.
+
+    Raises:
+        ValueError: a file of another format.
+    """
     with path.open("rb") as file:
         begin = file.read(2)
     if begin not in readers:
-        raise ValueError(
-            f"{path}: {'empty' if not begin else 'of an unknown format'}, expected a .npy, .npz or "
-            "IDX file, or a folder of images"
-        )
+        fault = "of an unknown format" if begin else "empty"
+        raise ValueError(f"{path}: {fault}, expected {expected}")
     return readers[begin](path)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from jaxae.data._promise import Promise, Readable
+from jaxae.data._samples import Samples
 
 # The names that archives of training and test samples use; the second pair is Keras'.
 TRAIN_AND_TEST = (("train", "test"), ("x_train", "x_test"), ("images_train", "images_test"))
@@ -27,8 +28,27 @@ def read_npy(path: Path) -> np.ndarray:
             than the file holds.
     """
     with path.open("rb") as file:
-        _header(path, file).check(path.stat().st_size - file.tell())
+        read_header(path, file).check(path.stat().st_size - file.tell())
     return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def mapped_npy(path: Path) -> Samples:
+    """The samples in a .npy file, read from it as they are asked for.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: as `read_npy`; or samples that are not stored one after the other.
+    """
+    rows = read_npy(path)
+    if rows.ndim == 0:
+        raise ValueError(f"{path}: a single number, expected an array of samples")
+    if not rows.flags.c_contiguous:
+        raise ValueError(
+            f"{path}: in Fortran order, in which each sample is scattered over the whole file; "
+            "save it with np.save(path, np.ascontiguousarray(samples))"
+        )
+    # The plain view of the mapped file: NumPy's own class for it makes copies slower.
+    return Samples(str(path), rows.shape, rows.dtype, np.asarray(rows).__getitem__)
 
 
 def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
@@ -71,12 +91,17 @@ def _choose(path: Path, names: list[str]) -> tuple[str, str | None]:
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as file:
-        _header(path, file).check_stream(file)
+        read_header(path, file).check_stream(file)
     with archive.open(info) as file:
         return npy.read_array(file, allow_pickle=False)
 
 
-def _header(path: Path, file: Readable) -> Promise:
+def read_header(path: Path, file: Readable) -> Promise:
+    """What an array's header says of it.
+
+    Raises:
+        ValueError: no such header, or one of an array of objects.
+    """
     try:
         version = npy.read_magic(file)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0

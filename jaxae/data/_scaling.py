@@ -1,9 +1,35 @@
 """Values brought into [0, 1], and a sentence that says how."""
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float
 
 FORMAT = "the full scale of the file format"
+LARGEST = "the largest value"
+
+
+class Scaling(NamedTuple):
+    """How values are brought into [0, 1].
+
+    Args:
+        divisor: what they are divided by; None leaves them as they are.
+        sentence: what is done, in words.
+
+    Example:
+        >>> Scaling(16, "divided by 16")(np.array([0, 8, 16]))
+        array([0. , 0.5, 1. ], dtype=float32)
+    """
+
+    divisor: int | None
+    sentence: str
+
+    def __call__(self, samples: np.ndarray) -> Float[np.ndarray, "..."]:
+        """Samples as float32, scaled."""
+        if self.divisor is None:
+            return samples.astype(np.float32, copy=False)
+        dtype = np.promote_types(samples.dtype, np.float32)
+        return np.divide(samples, self.divisor, dtype=dtype).astype(np.float32, copy=False)
 
 
 def scale(
@@ -31,6 +57,12 @@ def scale(
         >>> scale("pixels", np.array([0, 8, 16]))
         (array([0. , 0.5, 1. ], dtype=float32), 'divided by 16, the largest value')
     """
+    scaling = scaling_of(name, samples, full_scale)
+    return scaling(samples), scaling.sentence
+
+
+def scaling_of(name: str, samples: np.ndarray, full_scale: int | None = None) -> Scaling:
+    """How `scale` brings samples into [0, 1]; its arguments and errors are that function's."""
     if samples.dtype.kind not in "buif":
         raise TypeError(f"{name}: values of dtype {samples.dtype}, expected real numbers")
     if samples.dtype.kind == "f" and not np.isfinite(samples).all():
@@ -42,19 +74,18 @@ def scale(
             "scale them first, e.g. (x - x.min()) / (x.max() - x.min())"
         )
     if full_scale is None and high <= 1:
-        return samples.astype(np.float32), "left as they are, in [0, 1]"
+        return Scaling(None, "left as they are, in [0, 1]")
     if samples.dtype.kind == "f" and not (samples == np.round(samples)).all():
         raise ValueError(
             f"{name}: fractions from {low} to {high}, expected [0, 1] or whole numbers; divide "
             "them by their full scale first"
         )
     full_scale, reason = _full_scale(int(high)) if full_scale is None else (full_scale, FORMAT)
-    scaled = np.divide(samples, full_scale, dtype=np.promote_types(samples.dtype, np.float32))
-    return scaled.astype(np.float32, copy=False), f"divided by {full_scale}, {reason}"
+    return Scaling(full_scale, f"divided by {full_scale}, {reason}")
 
 
 def _full_scale(high: int) -> tuple[int, str]:
     for bits in (8, 16):
         if 1 << bits - 1 <= high < 1 << bits:
             return (1 << bits) - 1, f"the full scale of {bits}-bit integers"
-    return high, "the largest value"
+    return high, LARGEST

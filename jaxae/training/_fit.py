@@ -26,6 +26,7 @@ from jaxae.training._samples import source_of
 from jaxae.training._session import Callback, Monitor, Session
 from jaxae.training._state import Model, State, initial_state
 from jaxae.training._step import Step
+from jaxae.training._streamed import Streamed
 
 TEST_BATCH_SIZE = 1000
 
@@ -70,7 +71,7 @@ def fit(
         model: an autoencoder, written for one sample; it is not changed. With `seeds`, a function
             that makes one from `nnx.Rngs`.
         data: samples of shape (N, *feature_shape), or a Dataset, whose test samples are then
-            evaluated after each epoch. Either may be streams.
+            evaluated after each epoch. Either may be streams, e.g. `jaxae.data.stream(path)`.
         loss: what is minimised between reconstruction and data, e.g. `jaxae.losses.bce`.
         objective: named terms, instead of a loss.
         optimizer: an optax gradient transformation; Adam with a learning rate of 1e-3 by default.
@@ -141,6 +142,11 @@ def fit(
     optimizer = _optimizer(optimizer, clip)
     layout = Layout() if layout is None else layout
     train = source_of("data", getattr(data, "train", data), batch_size, layout)
+    if seeds is not None and isinstance(train, Streamed):
+        raise TypeError(
+            "seeds= trains each model in an order of its own, and a stream is read in one; train "
+            "them one after the other, or on data that fit into memory"
+        )
     test = getattr(data, "test", None)
     test = None if test is None else source_of("test data", test, TEST_BATCH_SIZE, layout)
     models, graphdef, state = _initial(

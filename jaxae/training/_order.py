@@ -48,6 +48,25 @@ def in_order(
     return _batches(np.arange(samples), batch_size, multiple)
 
 
+def fitting(batch_size: int | None, samples: int) -> int:
+    """A batch size that there are samples for: 100 by default, or all if there are fewer.
+
+    Raises:
+        ValueError: one below 1, or above the number of samples.
+
+    Example:
+        >>> fitting(None, samples=60)
+        60
+    """
+    batch_size = min(100, samples) if batch_size is None else batch_size
+    if not 1 <= batch_size <= samples:
+        raise ValueError(
+            f"batch_size is {batch_size}, expected between 1 and the number of training samples, "
+            f"{samples}"
+        )
+    return batch_size
+
+
 def _batches(order, batch_size, multiple):
     batches = -(-len(order) // batch_size)
     padded = np.full((batches, -(-batch_size // multiple) * multiple), PADDING, np.int32)

@@ -11,7 +11,8 @@ from jaxtyping import Array, Float, Key
 
 from jaxae.training._layout import Layout
 from jaxae.training._loop import Chunk
-from jaxae.training._order import in_order, shuffled
+from jaxae.training._order import fitting, in_order, shuffled
+from jaxae.training._streamed import Streamable, Streamed
 
 
 @runtime_checkable
@@ -82,13 +83,7 @@ class Resident:
             ValueError: samples that are none or not finite; a batch size that does not fit.
         """
         rows = _checked(name, samples)
-        batch_size = min(100, len(rows)) if batch_size is None else batch_size
-        if not 1 <= batch_size <= len(rows):
-            raise ValueError(
-                f"batch_size is {batch_size}, expected between 1 and the number of training "
-                f"samples, {len(rows)}"
-            )
-        return cls(layout.place_data(rows), batch_size, layout)
+        return cls(layout.place_data(rows), fitting(batch_size, len(rows)), layout)
 
     @property
     def samples(self) -> int:
@@ -135,16 +130,16 @@ class Resident:
 
 
 def source_of(name: str, samples: Any, batch_size: int | None, layout: Layout) -> Source:
-    """Samples as a Source: a stream as it says, an array on the device.
+    """Samples as a Source: a stream in chunks, an array all at once on the device.
 
     Raises:
         TypeError: samples that are not floating point.
         ValueError: samples that are none or not finite; a batch size that does not fit.
     """
-    if hasattr(samples, "source"):
-        return samples.source(batch_size, layout)
-    if name != "data":
-        batch_size = None if batch_size is None else min(batch_size, max(1, len(samples)))
+    if name != "data" and batch_size is not None:
+        batch_size = min(batch_size, max(1, len(samples)))
+    if isinstance(samples, Streamable):
+        return Streamed(samples, fitting(batch_size, len(samples)), layout)
     return Resident.of(name, samples, batch_size, layout)
 
 
