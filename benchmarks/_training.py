@@ -1,6 +1,8 @@
 """Training: the steady rate of `jaxae.fit`, of Keras 3, torch and a bare scan, in turns."""
 
 import functools
+import json
+import shutil
 import statistics
 import tempfile
 import time
@@ -15,7 +17,7 @@ from benchmarks._keras import keras_epochs, keras_model, load_keras
 from benchmarks._result import Comparison, Result, Target
 from benchmarks._rivals import installed
 from benchmarks._scan import bare_scan
-from benchmarks._timing import Effort, Turns, take_turns
+from benchmarks._timing import Effort, Measure, Turns, take_turns
 from benchmarks._torch import torch_epochs
 
 BATCH_SIZE = 100
@@ -94,7 +96,8 @@ def check_losses(trains: Mapping[str, Train]) -> str:
     return listed
 
 
-def jaxae_epochs(X: Any, epochs: int, **options: Any) -> tuple[list[float], list[float]]:
+def jaxae_epochs(data: Any, epochs: int, **options: Any) -> tuple[list[float], list[float]]:
+    """Training by `jaxae.fit` for some epochs: when each ended, and its training loss."""
     ends: list[float] = []
     callbacks = [*options.pop("callbacks", ()), lambda state, row: ends.append(time.perf_counter())]
     _, history = jaxae.fit(
@@ -108,8 +111,24 @@ def jaxae_epochs(X: Any, epochs: int, **options: Any) -> tuple[list[float], list
     return ends, [row.train_loss for row in history]
 
 
-def jaxae_epochs(data: Any, epochs: int, **options: Any) -> tuple[list[float], list[float]]:
-    """Training by `jaxae.fit` for some epochs: when each ended, and its training loss."""
+def _logged(X: np.ndarray, path: Path, epochs: int) -> tuple[list[float], list[float]]:
+    """With 10,000 test samples evaluated, a progress bar, and a line of JSON an epoch."""
+    data = jaxae.data.Dataset("images", X, X[:10_000], "as they are", "the first of them")
+
+    def write(state: Any, row: Any) -> None:
+        with path.open("a") as file:
+            file.write(json.dumps(row.metrics()) + "\n")
+
+    return jaxae_epochs(data, epochs, callbacks=[write], show_progress=True)
+
+
+def _saved(X: np.ndarray, path: Path, epochs: int) -> tuple[list[float], list[float]]:
+    """With a checkpoint after each epoch, written while the next one runs."""
+    shutil.rmtree(path, ignore_errors=True)
+    return jaxae_epochs(X, epochs, checkpoints=jaxae.training.Checkpoints(path))
+
+
+def rate(train: Train, samples: int) -> Measure:
     """Samples per second from the end of a first epoch to the end of a second."""
 
     def measure() -> float:
