@@ -87,7 +87,9 @@ class Saver:
         if epoch is not None and every is not None and epoch % every == 0:
             return True
         seconds = self.checkpoints.every_seconds
-        return seconds is not None and time.monotonic() - self._saved >= seconds
+        if seconds is None or time.monotonic() - self._saved < seconds:
+            return False
+        return not self._checkpointer.is_saving_in_progress()  # a slow disk delays no training
 
     def save(self, number: int, arrays: Any, facts: Facts, best: float | None = None) -> None:
         """Begin to write a checkpoint; a fault stops the saving, not the training.

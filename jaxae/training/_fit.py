@@ -261,7 +261,7 @@ def _begin(session: Session, resume: bool, epochs: int) -> None:
 
 
 def _reason(reason: BaseException, session: Session) -> str:
-    """Why training ended; what Ctrl-C would lose is saved, if it is more than a part of an epoch."""
+    """Why training ended; what Ctrl-C would lose is saved, where it is worth a checkpoint."""
     saver = session.saver
     if isinstance(reason, KeyboardInterrupt):
         if saver is not None and (session.rows or saver.numbers):
