@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, BadParameter, Context, Option, Typer, echo
+from typer import Argument, Context, Option, Typer, echo
 
 from jaxae.cli._interrupt import raise_on_interrupt
 
@@ -165,8 +165,8 @@ def _check_resumed(context: Context) -> None:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             option = name.replace("_", "-")
-            raise BadParameter(
-                f"--{option} is what the resumed run says; of it, give only --epochs"
+            raise ValueError(
+                f"--{option} is given, but a resumed run has its own; only --epochs can be another"
             )
 
 

@@ -67,7 +67,10 @@ def train(
     with directory as run, terminable() as terminated:
         write_json(run.config, config.to_json())
         if (done := run.read_summary()) and done["epochs"] == config.epochs:
-            warnings.warn(f"{out} has done all of its {config.epochs} epochs", stacklevel=2)
+            warnings.warn(
+                f"{out} has done all of its {config.epochs} epochs; resume it with more to go on",
+                stacklevel=2,
+            )
             return done
         with interruptible_once():
             model, history = fit(

@@ -6,7 +6,7 @@ import tempfile
 import time
 import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,11 @@ class Saver:
         self.checkpoints, self.identity = checkpoints, dict(identity)
         self.path = Path(checkpoints.path).absolute()
         self._saved, self._failed = time.monotonic(), False
+        self._best: tuple[float, int] | None = None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
-                self._checkpointer = _checkpointer(checkpoints, self.path)
+                self._checkpointer = self._open()
         except OSError as error:
             raise OSError(f"no checkpoints can be written to {self.path}: {error}") from error
 
@@ -91,14 +92,20 @@ class Saver:
             return False
         return not self._checkpointer.is_saving_in_progress()  # a slow disk delays no training
 
-    def save(self, number: int, arrays: Any, facts: Facts, best: float | None = None) -> None:
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        """Which of some checkpoints are kept, for Orbax: the latest, and the best."""
+        numbers = [x.step for x in checkpoints]
+        kept = {*sorted(numbers)[-self.checkpoints.keep :], self._best and self._best[1]}
+        return [number in kept for number in numbers]
+
+    def save(self, number: int, arrays: Any, facts: Facts, metric: float | None = None) -> None:
         """Begin to write a checkpoint; a fault stops the saving, not the training.
 
         Args:
             number: of batches so far.
             arrays: a tree of them.
             facts: what else there is to know, ready for JSON.
-            best: the value of the metric that the best checkpoint is chosen by.
+            metric: what the best checkpoint is chosen by, the smallest; None if it is not known.
 
         Warns:
             UserWarning: no checkpoint can be written, e.g. because the disk is full.
@@ -106,9 +113,15 @@ class Saver:
         if self._failed or number in self.numbers:
             return
         self._saved = time.monotonic()
+        if metric is not None and (self._best is None or metric < self._best[0]):
+            self._best = metric, number
         held = flat(arrays)
-        about = {"identity": self.identity, "arrays": kinds(held), "facts": facts}
-        metrics: Any = None if best is None else {"best": best}
+        about = {
+            "identity": self.identity,
+            "arrays": kinds(held),
+            "best": self._best,
+            "facts": facts,
+        }
         # It waits for the one before, whose fault it raises.
         self._attempt(
             lambda: self._checkpointer.save_async(
@@ -116,7 +129,6 @@ class Saver:
                 # Numbers are read back as they were written, or not at all.
                 {**held, "checksum": checksum(held)},
                 force=True,
-                metrics=metrics,
                 custom_metadata=_sealed(about),
             )
         )
@@ -159,6 +171,7 @@ class Saver:
                 damaged[number] = error
                 continue
             self._set_aside(damaged)
+            self._best = about["best"] and tuple(about["best"])
             return arrays, about["facts"]
         if damaged:
             newest = _line(damaged[max(damaged)])
@@ -166,6 +179,16 @@ class Saver:
                 f"{self.path}: none of {len(damaged)} checkpoints can be read ({newest})"
             )
         return None
+
+    def _open(self) -> Any:
+        # Orbax takes 0.4 s to import and more to start: only where checkpoints are asked for.
+        from orbax.checkpoint import v1 as ocp
+
+        return ocp.training.Checkpointer(
+            str(self.path),
+            preservation_policy=self,
+            cleanup_tmp_directories=True,
+        )
 
     def _attempt(self, action: Callable[[], Any]) -> None:
         try:
@@ -209,26 +232,6 @@ class Saver:
             (self.path / str(number)).rename(self.path / f"damaged-{number}")
         if damaged:
             self._checkpointer.reload()
-
-
-def _checkpointer(checkpoints: Checkpoints, path: Path) -> Any:
-    # Orbax takes 0.4 s to import and more to start: only where checkpoints are asked for.
-    from orbax.checkpoint import v1 as ocp
-
-    policies = ocp.training.preservation_policies
-    kept: list[Any] = [policies.LatestN(checkpoints.keep)]
-    if checkpoints.best is not None:
-        best = policies.BestN(
-            get_metric_fn=lambda metrics: metrics["best"],
-            reverse=True,
-            n=1,
-            keep_checkpoints_without_metrics=False,
-        )
-        kept.append(best)
-    policy: Any = policies.AnyPreservationPolicy(kept)
-    return ocp.training.Checkpointer(
-        str(path), preservation_policy=policy, cleanup_tmp_directories=True
-    )
 
 
 def _sealed(about: dict[str, Any]) -> Any:
