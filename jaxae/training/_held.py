@@ -8,14 +8,17 @@ from jaxtyping import Array, UInt32
 
 
 def flat(tree: Any) -> dict[str, Array]:
-    """A tree's arrays by their names in it."""
-    return {_name(path): _data(x) for path, x in jax.tree_util.tree_leaves_with_path(tree)}
+    """A tree's arrays by their names in it, without those that hold nothing."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {_name(path): _data(x) for path, x in leaves if x.size}
 
 
 def unflat(held: dict[str, Array], like: Any) -> Any:
     """The tree of which `flat` gave these arrays."""
 
     def restored(path: Any, old: Array) -> Array:
+        if not old.size:
+            return old
         x = held[_name(path)]
         return jax.random.wrap_key_data(x, impl=jax.random.key_impl(old)) if _is_key(old) else x
 
