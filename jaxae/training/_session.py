@@ -120,12 +120,10 @@ class Session:
 
     def _check_metrics(self) -> None:
         """That there will be the metrics which are asked for, before hours of training."""
-        terms, tested = (
-            dict.fromkeys(self.program.step.objective, 0.0),
-            self.program.test is not None,
-        )
-        test_terms = terms if tested else {}
-        row = Epoch(0, 0.0, 0.0 if tested else None, train_terms=terms, test_terms=test_terms)
+        terms = dict.fromkeys(self.program.step.objective, 0.0)
+        row = Epoch(0, 0.0, train_terms=terms)
+        if self.program.test is not None:
+            row = row._replace(test_loss=0.0, test_terms=terms)
         if self.early_stopping is not None:
             self.early_stopping.value(row)
         best = None if self.saver is None else self.saver.checkpoints.best
@@ -184,11 +182,8 @@ class Session:
         """The best model so far of what is resumed, which may have had another criterion."""
         if fact is not None and fact["by"] == _criterion(stopping):
             return Best(arrays["best"], fact["epoch"], fact["value"])
-        return (
-            Best(self.ended).after(stopping, self.rows[-1], self.ended)
-            if self.rows
-            else Best(self.ended)
-        )
+        best = Best(self.ended)
+        return best.after(stopping, self.rows[-1], self.ended) if self.rows else best
 
     def _metric(self) -> float | None:
         """What the best checkpoint is chosen by, where an epoch has just been done."""

@@ -177,7 +177,6 @@ def test_a_run_killed_at_random_moments_comes_to_the_same_bits(server, whole):
         within_a_save += checkpoints(run)[1] > 0
         # A kill loses no checkpoint.
         assert max(checkpoints(run)[0]) >= max(before, default=0)
-    print("after kills", checkpoints(run), within_a_save)
     code, output = go(server, run).wait()
     assert code == 0, output
     assert "damaged" not in output
