@@ -1,7 +1,7 @@
 """The commands and their options. Everything heavy is imported when a command runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option, Typer, echo
 
@@ -29,16 +29,17 @@ def jaxae(
 @app.command()
 def train(
     data: Annotated[
-        str,
+        str | None,
         Option(
             help="digits, mnist, fashion-mnist, or the path of a .npy, .npz or IDX file or of a "
-            "folder of images."
+            "folder of images.",
+            show_default="digits",
         ),
-    ] = "digits",
+    ] = None,
     data_dir: Annotated[
         Path | None, Option(help="The folder with the IDX files of mnist or fashion-mnist.")
     ] = None,
-    model: Annotated[str, Option(help="mlp.")] = "mlp",
+    model: Annotated[str | None, Option(help="mlp.", show_default="mlp")] = None,
     layers: Annotated[
         str | None,
         Option(
@@ -47,44 +48,113 @@ def train(
         ),
     ] = None,
     loss: Annotated[
-        str,
+        str | None,
         Option(
             help="A name in jaxae.losses.LOSSES, e.g. bce, mse, mae, focal, gaussian_nll; an "
-            "unknown one lists all."
+            "unknown one lists all.",
+            show_default="bce",
         ),
-    ] = "bce",
+    ] = None,
     epochs: Annotated[
         int | None,
         Option(
             help="How often the data are visited.", show_default="as many as make 10,000 updates"
         ),
     ] = None,
-    batch_size: Annotated[int, Option(help="Samples in an update.")] = 32,
-    learning_rate: Annotated[float, Option(help="Of Adam.")] = 1e-3,
-    seed: Annotated[int, Option(help="Of initial parameters and order.")] = 0,
+    batch_size: Annotated[
+        int | None, Option(help="Samples in an update.", show_default="32")
+    ] = None,
+    learning_rate: Annotated[float | None, Option(help="Of Adam.", show_default="0.001")] = None,
+    microbatch_size: Annotated[
+        int | None,
+        Option(help="Samples of a batch in memory at once.", show_default="all"),
+    ] = None,
+    compute_dtype: Annotated[
+        str | None,
+        Option(
+            help="float32, or bfloat16, which leaves parameters and losses in float32.",
+            show_default="float32",
+        ),
+    ] = None,
+    clip: Annotated[
+        float | None, Option(help="The largest norm of a gradient.", show_default="none")
+    ] = None,
+    average_decay: Annotated[
+        float | None,
+        Option(help="Of a moving average of the parameters, e.g. 0.999.", show_default="none"),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        Option(
+            help="Epochs without a better test loss, after which training ends with the best "
+            "model.",
+            show_default="no end",
+        ),
+    ] = None,
+    on_nonfinite: Annotated[
+        str | None,
+        Option(help="stop, or skip the updates that are not finite.", show_default="stop"),
+    ] = None,
+    seed: Annotated[
+        int | None, Option(help="Of initial parameters and order.", show_default="0")
+    ] = None,
     out: Annotated[
         Path | None,
         Option(help="The folder to write.", show_default="runs/DATA-MODEL, numbered"),
     ] = None,
+    resume: Annotated[
+        Path | None,
+        Option(help="The folder of a run to go on with, as if it had not been stopped."),
+    ] = None,
+    checkpoint_seconds: Annotated[
+        float, Option(help="Seconds between two checkpoints, also inside an epoch.")
+    ] = 60.0,
+    checkpoint_epochs: Annotated[
+        int | None, Option(help="Epochs between two checkpoints, besides.")
+    ] = None,
+    tensorboard: Annotated[bool, Option("--tensorboard", help="Log to the run's folder.")] = False,
+    wandb: Annotated[
+        bool, Option("--wandb", help="Log to Weights & Biases, as WANDB_MODE says.")
+    ] = False,
 ) -> None:
     """Train an autoencoder, and draw what it has learned."""
+    from jaxae.cli._loggers import chosen_loggers
     from jaxae.cli._report import print_summary
-    from jaxae.runs import Config, default_path, train
+    from jaxae.runs import Config, default_path, resumed_config, train
 
     raise_on_interrupt()
-    config = Config(
-        data=data,
-        data_dir=None if data_dir is None else str(data_dir),
-        model=model,
-        layers=None if layers is None else _widths(layers),
-        loss=loss,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
+    asked = {
+        "data": data,
+        "data_dir": None if data_dir is None else str(data_dir),
+        "model": model,
+        "layers": None if layers is None else _widths(layers),
+        "loss": loss,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "microbatch_size": microbatch_size,
+        "compute_dtype": compute_dtype,
+        "clip": clip,
+        "average_decay": average_decay,
+        "patience": patience,
+        "on_nonfinite": on_nonfinite,
+        "seed": seed,
+    }
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if resume is None:
+        config = Config(**asked, epochs=epochs)
+        out = default_path(config.data, config.model) if out is None else out
+    else:
+        _refuse({**asked, "out": out} if out else asked)
+        config, out = resumed_config(resume, epochs), resume
+    summary = train(
+        config,
+        out,
+        resume=resume is not None,
+        save_seconds=checkpoint_seconds,
+        save_epochs=checkpoint_epochs,
+        loggers=chosen_loggers(tensorboard=tensorboard, wandb=wandb),
     )
-    out = default_path(data, model) if out is None else out
-    print_summary(train(config, out), out)
+    print_summary(summary, out)
 
 
 @app.command()
@@ -97,6 +167,16 @@ def evaluate(
 
     raise_on_interrupt()
     print_metrics(evaluate(run))
+
+
+def _refuse(asked: dict[str, Any]) -> None:
+    """Nothing is asked of a run that is resumed besides more epochs."""
+    if asked:
+        option = next(iter(asked)).replace("_", "-")
+        raise ValueError(
+            f"--{option} is given, but a run that is resumed has its own; only --epochs can be "
+            "another"
+        )
 
 
 def _widths(text: str) -> tuple[int, ...]:

@@ -1,8 +1,10 @@
 """The run directory: what a run writes, and where."""
 
+import dataclasses
 import json
 import math
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 from flax import nnx
 
+from jaxae.runs._config import Config
 from jaxae.training import Epoch, History, State, save_checkpoint
 
 
@@ -29,7 +32,22 @@ class RunDirectory:
         self.checkpoints = path / "checkpoints"
         self.losses = path / "loss.png"
         self.reconstructions = path / "reconstructions.png"
-        self._trimmed = False
+        self._recorded = False
+
+    def read_config(self) -> Config:
+        """What the run was asked to do.
+
+        Raises:
+            FileNotFoundError: no run is there.
+            ValueError: its configuration is broken.
+        """
+        if not self.config.is_file():
+            raise FileNotFoundError(f"no run at {self.path}: it has no {self.config.name}")
+        return Config.from_file(self.config)
+
+    def read_summary(self) -> dict[str, Any] | None:
+        """What the run has come to; None if it is not done."""
+        return json.loads(self.summary.read_text()) if self.summary.is_file() else None
 
     def append_epoch(self, row: Epoch) -> None:
         """Add an epoch's row to metrics.jsonl."""
@@ -37,18 +55,32 @@ class RunDirectory:
             file.write(_json_row(row))
 
     def record(self, state: State, row: Epoch) -> None:
-        """Add an epoch's row to metrics.jsonl, in the place of those that a killed run left."""
-        if not self._trimmed and self.metrics.exists():
-            lines = self.metrics.read_text().splitlines(keepends=True)
-            _replace(self.metrics, "".join(lines[: row.epoch - 1]))
-        self._trimmed = True
-        self.append_epoch(row)
+        """Add an epoch's row to metrics.jsonl, in the place of those that a killed run left.
+
+        Warns:
+            UserWarning: it cannot be written, e.g. because the disk is full.
+        """
+        first, self._recorded = not self._recorded, True
+        try:
+            if first and self.metrics.exists():
+                lines = self.metrics.read_text().splitlines(keepends=True)
+                _replace(self.metrics, "".join(lines[: row.epoch - 1]))
+            self.append_epoch(row)
+        except OSError as error:
+            warnings.warn(f"{self.metrics} lacks epochs: {error}; training goes on", stacklevel=2)
 
     def replace_checkpoint(self, model: nnx.Module) -> None:
         """Write the model's weights, in the place of those that are there."""
-        if self.checkpoint.exists():
-            shutil.rmtree(self.checkpoint)
-        save_checkpoint(self.checkpoint, model)
+        new = self.path / ".checkpoint.partial"
+        shutil.rmtree(new, ignore_errors=True)
+        save_checkpoint(new, model)
+        shutil.rmtree(self.checkpoint, ignore_errors=True)
+        new.rename(self.checkpoint)
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether there is a checkpoint to resume from."""
+        return any(path.name.isdigit() for path in self.checkpoints.glob("*"))
 
     def write_history(self, history: History) -> None:
         """Write metrics.jsonl anew, so that it holds the completed epochs and no others."""
@@ -58,6 +90,17 @@ class RunDirectory:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file, which appears only when it is complete."""
     _replace(path, _json(content, indent=2))
+
+
+def resumed_config(path: Path, epochs: int | None = None) -> Config:
+    """What a run was asked to do, to go on with it: for as many epochs, or for so many in all.
+
+    Raises:
+        FileNotFoundError: no run is there.
+        ValueError: its configuration is broken, or a number of epochs below 1.
+    """
+    config = RunDirectory(path).read_config()
+    return config if epochs is None else dataclasses.replace(config, epochs=epochs)
 
 
 def default_path(data: str, model: str, root: Path = Path("runs")) -> Path:
@@ -75,7 +118,7 @@ def default_path(data: str, model: str, root: Path = Path("runs")) -> Path:
 
 @contextmanager
 def new_run(path: Path) -> Iterator[RunDirectory]:
-    """A new run's directory; if the run fails before its first epoch, no trace of it is left.
+    """A new run's directory; if it fails before an epoch is done or saved, no trace is left.
 
     Args:
         path: a folder that does not exist or is empty.
@@ -101,22 +144,31 @@ def new_run(path: Path) -> Iterator[RunDirectory]:
             made.insert(0, folder)
         yield run
     except BaseException:
-        if made != missing or not run.metrics.exists():
+        if made != missing or not (run.metrics.exists() or run.is_saved):
             _remove(path, made)
         raise
 
 
 @contextmanager
-def existing_run(path: Path) -> Iterator[RunDirectory]:
-    """The directory of a run that was started.
+def existing_run(path: Path, config: Config) -> Iterator[RunDirectory]:
+    """The directory of a run that was started, to go on with it, perhaps for more epochs.
 
     Raises:
         FileNotFoundError: no run is there.
+        ValueError: it was asked to do something else, apart from the number of epochs.
     """
     run = RunDirectory(path)
-    if not run.config.is_file():
-        raise FileNotFoundError(f"no run to resume at {path}: it has no {run.config.name}")
-    yield run
+    there, here = run.read_config().to_json(), config.to_json()
+    for name, value in there.items():
+        if name != "epochs" and value != here[name]:
+            raise ValueError(
+                f"{path} holds a run with another {name}: {value!r} there, {here[name]!r} here"
+            )
+    try:
+        yield run
+    except ValueError:  # e.g. the data are others now: the run is left as it was
+        write_json(run.config, there)
+        raise
 
 
 def _remove(path: Path, made: list[Path]) -> None:

@@ -46,7 +46,5 @@ def evaluate(path: str | os.PathLike) -> dict[str, float]:
 
 def _load(path: str | os.PathLike) -> tuple[Config, Autoencoder]:
     run = RunDirectory(Path(path))
-    if not run.config.is_file():
-        raise FileNotFoundError(f"no run at {run.path}: it has no {run.config.name}")
-    config = Config.from_file(run.config)
+    config = run.read_config()
     return config, load_checkpoint(run.checkpoint, config.build_model())

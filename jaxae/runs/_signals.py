@@ -1,9 +1,9 @@
-"""Signals: SIGTERM asks training to end, and Ctrl-C waits while results are written."""
+"""Signals: SIGTERM asks training to end, and what Ctrl-C has ended is written undisturbed."""
 
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 
@@ -12,16 +12,30 @@ def terminable() -> Iterator[Callable[[], str | None]]:
     """While the context lasts, SIGTERM ends nothing, but is told to who asks.
 
     Yields:
-        What says "SIGTERM" once it has come, and None before.
+        What says so once it has come, and None before.
     """
     received: list[str] = []
-    with _handled(signal.SIGTERM, lambda *_: received.append("SIGTERM")):
+    with _handled(signal.SIGTERM, lambda *_: received.append("stopped by SIGTERM")):
         yield lambda: received[0] if received else None
 
 
 @contextmanager
+def interruptible_once() -> Iterator[None]:
+    """Ctrl-C ends training, and pressed again it does not end the saving of what is done."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    # A shell has its background jobs ignore the signal.
+    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    with nullcontext() if ignored else _handled(signal.SIGINT, interrupt):
+        yield
+
+
+@contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C, pressed again or late, does not stop the writing of the epochs that are done."""
+    """Ctrl-C, pressed late, does not stop the writing of the epochs that are done."""
     with _handled(signal.SIGINT, signal.SIG_IGN):
         yield
 

@@ -1,7 +1,8 @@
 """Train: from a Config to a run directory."""
 
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from jaxae.evaluation import require_matplotlib, save_losses, save_reconstructio
 from jaxae.models import Autoencoder, reconstruct
 from jaxae.runs._config import Config
 from jaxae.runs._directory import RunDirectory, existing_run, new_run, write_json
-from jaxae.runs._signals import terminable, uninterrupted
+from jaxae.runs._signals import interruptible_once, terminable, uninterrupted
 from jaxae.runs._summary import summarise
 from jaxae.training import Checkpoints, History, Logger, fit
 
@@ -24,7 +25,7 @@ def train(
     resume: bool = False,
     save_seconds: float | None = SAVE_SECONDS,
     save_epochs: int | None = None,
-    loggers: Sequence[Logger] = (),
+    loggers: Sequence[Callable[[Path], Logger]] = (),
     show_progress: bool = True,
 ) -> dict[str, Any]:
     """Train what a Config describes, and leave its weights, metrics and pictures in a folder.
@@ -33,12 +34,14 @@ def train(
     killed, to the same parameters as if nothing had happened.
 
     Args:
-        config: what to do.
+        config: what to do; where a run is resumed, what it was asked to do, perhaps for more
+            epochs.
         out: the folder to write, new or empty; or that of the run to resume.
         resume: whether to go on with the run that is there.
         save_seconds: how often it is saved, about; None for not by time.
         save_epochs: after how many epochs it is saved as well; None for none.
-        loggers: what is told each epoch's metrics besides metrics.jsonl.
+        loggers: functions of the folder that make what is told each epoch's metrics besides
+            metrics.jsonl, e.g. `TensorBoard`.
         show_progress: whether a progress bar is shown.
 
     Returns:
@@ -50,26 +53,37 @@ def train(
         FloatingPointError: a loss was not finite before an epoch was done; nothing is written.
         ValueError: data that are broken or not those of the run, a batch size or layers that do not
             fit, or a folder that holds something; nothing is written then.
-        KeyboardInterrupt: Ctrl-C before an epoch was done; nothing is written.
+        KeyboardInterrupt: Ctrl-C before an epoch was done or saved; nothing is written.
+
+    Warns:
+        UserWarning: the run was done already, or ended early, and why; the disk is full.
     """
     start = time.perf_counter()
     require_matplotlib()  # the pictures come last, when the work would be lost
     dataset = load(config.data, config.data_dir)
     config = config.resolve(dataset)
     model = config.build_model()
-    with existing_run(out) if resume else new_run(out) as run, terminable() as terminated:
+    directory = existing_run(out, config) if resume else new_run(out)
+    with directory as run, terminable() as terminated:
         write_json(run.config, config.to_json())
-        model, history = fit(
-            model,
-            dataset,
-            **config.arguments(),
-            checkpoints=Checkpoints(run.checkpoints, save_epochs, save_seconds),
-            resume=resume,
-            loggers=loggers,
-            callbacks=[run.record],
-            stop=terminated,
-            show_progress=show_progress,
-        )
+        if (done := run.read_summary()) and done["epochs"] == config.epochs:
+            warnings.warn(
+                f"{out} has done all of its {config.epochs} epochs; resume it with more to go on",
+                stacklevel=2,
+            )
+            return done
+        with interruptible_once():
+            model, history = fit(
+                model,
+                dataset,
+                **config.arguments(),
+                checkpoints=Checkpoints(run.checkpoints, save_epochs, save_seconds),
+                resume=resume,
+                loggers=[make(run.path) for make in loggers],
+                callbacks=[run.record],
+                stop=terminated,
+                show_progress=show_progress,
+            )
         if history.stopped is not None and history.stopped == terminated():
             return {"stopped": history.stopped, "epochs": len(history)}
         with uninterrupted():

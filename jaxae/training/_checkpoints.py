@@ -1,19 +1,22 @@
 """Checkpoints of a run: written while it trains, whole or not at all, and read to go on from."""
 
 import dataclasses
-import re
+import json
+import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+
+from jaxae.training._held import checksum, flat, kinds, unflat
+from jaxae.training._identity import difference
 
 Facts = dict[str, Any]
-DAMAGED = "damaged"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +29,10 @@ class Checkpoints:
         every_seconds: how many seconds, also inside an epoch; None for none inside epochs.
         keep: how many of the latest are kept.
         best: the metric of the best one, which is kept as well: the smallest. None for no such.
+            Without test data "test_loss" is the training loss.
 
     Raises:
-        ValueError: a number below 1, or nothing that says when.
+        ValueError: a number that is not positive, or nothing that says when.
 
     Example:
         >>> Checkpoints("run/checkpoints", every_seconds=600.0).keep
@@ -56,34 +60,20 @@ class Saver:
     Args:
         checkpoints: where, how often, which.
         identity: what must be the same where training goes on, by name: data, objective, ….
+
+    Raises:
+        OSError: the folder cannot be made or written to.
     """
 
     def __init__(self, checkpoints: Checkpoints, identity: Mapping[str, str]):
-        # Orbax takes 0.4 s to import and more to start: only where checkpoints are asked for.
-        from orbax.checkpoint import v1 as ocp
-
         self.checkpoints, self.identity = checkpoints, dict(identity)
         self.path = Path(checkpoints.path).absolute()
-        self._saved, self._pending, self._failed = time.monotonic(), None, False
-        policies = ocp.training.preservation_policies
-        preserved: list[Any] = [policies.LatestN(checkpoints.keep)]
-        if checkpoints.best is not None:
-            preserved.append(
-                policies.BestN(
-                    get_metric_fn=lambda metrics: metrics["best"],
-                    reverse=True,
-                    n=1,
-                    keep_checkpoints_without_metrics=False,
-                )
-            )
+        self._saved, self._failed = time.monotonic(), False
+        self._best: tuple[float, int] | None = None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            kept: Any = policies.AnyPreservationPolicy(preserved)
-            self._checkpointer = ocp.training.Checkpointer(
-                str(self.path),
-                preservation_policy=kept,
-                cleanup_tmp_directories=True,
-            )
+            with tempfile.TemporaryFile(dir=self.path):
+                self._checkpointer = self._open()
         except OSError as error:
             raise OSError(f"no checkpoints can be written to {self.path}: {error}") from error
 
@@ -98,16 +88,24 @@ class Saver:
         if epoch is not None and every is not None and epoch % every == 0:
             return True
         seconds = self.checkpoints.every_seconds
-        return seconds is not None and time.monotonic() - self._saved >= seconds
+        if seconds is None or time.monotonic() - self._saved < seconds:
+            return False
+        return not self._checkpointer.is_saving_in_progress()  # a slow disk delays no training
 
-    def save(self, number: int, arrays: Any, facts: Facts, best: float | None = None) -> None:
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        """Which of some checkpoints are kept, for Orbax: the latest, and the best."""
+        numbers = [x.step for x in checkpoints]
+        kept = {*sorted(numbers)[-self.checkpoints.keep :], self._best and self._best[1]}
+        return [number in kept for number in numbers]
+
+    def save(self, number: int, arrays: Any, facts: Facts, metric: float | None = None) -> None:
         """Begin to write a checkpoint; a fault stops the saving, not the training.
 
         Args:
             number: of batches so far.
             arrays: a tree of them.
             facts: what else there is to know, ready for JSON.
-            best: the value of the metric that the best checkpoint is chosen by.
+            metric: what the best checkpoint is chosen by, the smallest; None if it is not known.
 
         Warns:
             UserWarning: no checkpoint can be written, e.g. because the disk is full.
@@ -115,18 +113,33 @@ class Saver:
         if self._failed or number in self.numbers:
             return
         self._saved = time.monotonic()
-        held = _flat(arrays)
-        # Numbers are read back as they were written, or not at all.
-        held["checksum"] = _checksum(held)
-        self._attempt(lambda: self._begin(number, held, facts, best))
+        if metric is not None and (self._best is None or metric < self._best[0]):
+            self._best = metric, number
+        held = flat(arrays)
+        about = {
+            "identity": self.identity,
+            "arrays": kinds(held),
+            "best": self._best,
+            "facts": facts,
+        }
+        # It waits for the one before, whose fault it raises.
+        self._attempt(
+            lambda: self._checkpointer.save_async(
+                number,
+                # Numbers are read back as they were written, or not at all.
+                {**held, "checksum": checksum(held)},
+                force=True,
+                custom_metadata=_sealed(about),
+            )
+        )
 
     def finish(self) -> None:
         """Wait until what was begun is written."""
-        self._attempt(self._wait)
+        self._attempt(self._checkpointer.wait)
         self._attempt(self._checkpointer.close)
 
     def newest(self, like: Callable[[Facts], Any]) -> tuple[Any, Facts] | None:
-        """The newest checkpoint that is whole, as arrays and facts.
+        """The newest checkpoint that is whole, as arrays and facts; damaged ones are set aside.
 
         Args:
             like: of a checkpoint's facts, a tree of arrays of the structure and the places that its
@@ -142,142 +155,96 @@ class Saver:
         Warns:
             UserWarning: a checkpoint that is damaged, before which an older one is read.
         """
-        held = self._checkpointer.checkpoints
-        for checkpoint in reversed(held):
-            try:
-                metadata = self._checkpointer.metadata(checkpoint.step)
-                facts: Facts = _dictionary(metadata.custom_metadata)
-                shapes = {name: x.shape for name, x in _dictionary(metadata.metadata).items()}
+        damaged: dict[int, Exception] = {}
+        for number in reversed(self.numbers):
             # Orbax and its storage raise errors of many kinds.
-            except Exception as error:
-                _warn_of_damage(checkpoint.step, self.path, error)
-                continue
-            expected = like(facts)
-            self._check_same(facts, shapes, expected)
             try:
-                return self._read(checkpoint.step, expected), facts
+                about = _opened(self._checkpointer.metadata(number).custom_metadata)
             except Exception as error:
-                _warn_of_damage(checkpoint.step, self.path, error)
-        if held:
-            raise ValueError(f"{self.path}: none of {len(held)} checkpoints can be read")
+                damaged[number] = error
+                continue
+            expected = like(about["facts"])
+            self._check_same(about, expected)
+            try:
+                arrays = self._read(number, expected)
+            except Exception as error:
+                damaged[number] = error
+                continue
+            self._set_aside(damaged)
+            self._best = about["best"] and tuple(about["best"])
+            return arrays, about["facts"]
+        if damaged:
+            newest = _line(damaged[max(damaged)])
+            raise ValueError(
+                f"{self.path}: none of {len(damaged)} checkpoints can be read ({newest})"
+            )
         return None
 
-    def _begin(self, number: int, held: dict[str, Array], facts: Facts, best: float | None) -> None:
-        self._wait()
-        about: Any = {**facts, "identity": self.identity}
-        metrics: Any = None if best is None else {"best": best}
-        self._pending = self._checkpointer.save_async(
-            number, held, force=True, metrics=metrics, custom_metadata=about
+    def _open(self) -> Any:
+        # Orbax takes 0.4 s to import and more to start: only where checkpoints are asked for.
+        from orbax.checkpoint import v1 as ocp
+
+        return ocp.training.Checkpointer(
+            str(self.path),
+            preservation_policy=self,
+            cleanup_tmp_directories=True,
         )
 
-    def _wait(self) -> None:
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.result()
-
-    def _attempt(self, action: Callable[[], None]) -> None:
+    def _attempt(self, action: Callable[[], Any]) -> None:
         try:
             action()
         except Exception as error:
             if not self._failed:
                 self._failed = True
-                reason = str(error).splitlines()[0][:200] or type(error).__name__
                 warnings.warn(
-                    f"no more checkpoints are saved to {self.path}: {reason}; training goes on",
+                    f"no more checkpoints are saved to {self.path}: {_line(error)}; training goes "
+                    "on",
                     stacklevel=2,
                 )
 
-    def _check_same(self, facts: Facts, shapes: dict[str, Any], like: Any) -> None:
-        there = facts.get("identity", {})
-        for name in sorted({*there, *self.identity}):
-            if there.get(name) != self.identity.get(name):
-                raise ValueError(
-                    f"{self.path} holds a run with another {name}: {there.get(name)} there, "
-                    f"{self.identity.get(name)} here"
-                )
-        expected = {name: x.shape for name, x in _flat(like).items()}
-        shapes = {name: tuple(x) for name, x in shapes.items() if name != "checksum"}
-        for name in sorted({*shapes, *expected}):
-            if shapes.get(name) != expected.get(name):
-                raise ValueError(
-                    f"{self.path} holds a run with another model or optimizer: {name} is "
-                    f"{shapes.get(name)} there, expected {expected.get(name)}"
-                )
+    def _check_same(self, about: dict[str, Any], expected: Any) -> None:
+        other = difference(about["identity"], self.identity)
+        if other is None:
+            other = difference(about["arrays"], kinds(flat(expected)))
+            other = other and f"model or optimizer: {other}"
+        if other is not None:
+            raise ValueError(f"{self.path} holds a run with another {other}")
 
     def _read(self, number: int, like: Any) -> Any:
-        held = _flat(like)
         wanted = {
             name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding)
-            for name, x in {**held, "checksum": jnp.uint32(0)}.items()
+            for name, x in {**flat(like), "checksum": jnp.uint32(0)}.items()
         }
         read = self._checkpointer.load(number, wanted)
         expected = int(read.pop("checksum"))
-        if int(_checksum(read)) != expected:
+        if int(checksum(read)) != expected:
             raise ValueError("its numbers are not those that were written")
-        return _unflat(read, like)
+        return unflat(read, like)
+
+    def _set_aside(self, damaged: Mapping[int, Exception]) -> None:
+        """Have damaged checkpoints stand in the way of no new ones, and tell of them."""
+        for number, error in damaged.items():
+            warnings.warn(
+                f"checkpoint {number} in {self.path} is damaged ({_line(error)}); the one before "
+                f"it is read, and it is now called damaged-{number}",
+                stacklevel=3,
+            )
+            (self.path / str(number)).rename(self.path / f"damaged-{number}")
+        if damaged:
+            self._checkpointer.reload()
 
 
-def described(x: Any) -> str:
-    """What something is, without the addresses of functions, which are others in each process."""
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(x))
+def _sealed(about: dict[str, Any]) -> Any:
+    text = json.dumps(about)
+    return {"about": text, "checksum": zlib.crc32(text.encode())}
 
 
-def _warn_of_damage(number: int, path: Path, error: Exception) -> None:
-    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-    warnings.warn(
-        f"checkpoint {number} in {path} is {DAMAGED} ({reason}); the one before it is read",
-        stacklevel=3,
-    )
+def _opened(sealed: Any) -> dict[str, Any]:
+    if zlib.crc32(sealed["about"].encode()) != sealed["checksum"]:
+        raise ValueError("what it says of itself is not what was written")
+    return json.loads(sealed["about"])
 
 
-def _dictionary(x: Any) -> dict[str, Any]:
-    if not isinstance(x, dict):
-        raise ValueError(f"its metadata are {type(x).__name__}, expected names and values")
-    return x
-
-
-def _flat(tree: Any) -> dict[str, Array]:
-    """A tree's arrays by their names in it; random keys as their numbers."""
-    return {_name(path): _data(x) for path, x in jax.tree_util.tree_leaves_with_path(tree)}
-
-
-def _unflat(held: dict[str, Array], like: Any) -> Any:
-    """The tree of which `_flat` gave these arrays."""
-
-    def restored(path: Any, old: Array) -> Array:
-        x = held[_name(path)]
-        return jax.random.wrap_key_data(x, impl=jax.random.key_impl(old)) if _is_key(old) else x
-
-    return jax.tree_util.tree_map_with_path(restored, like)
-
-
-def _name(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator=".")
-
-
-def _data(x: Array) -> Array:
-    return jax.random.key_data(x) if _is_key(x) else x
-
-
-def _is_key(x: Array) -> bool:
-    return jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
-
-
-@jax.jit
-def _checksum(held: dict[str, Array]) -> Array:
-    """A sum of all bits in which places count."""
-    total = jnp.uint32(0)
-    for name in sorted(held):
-        words = _words(held[name])
-        odd = 2 * jax.lax.iota(jnp.uint32, words.size) + 1
-        total = total * jnp.uint32(31) + (words * odd).sum(dtype=jnp.uint32)
-    return total
-
-
-def _words(x: Array) -> Array:
-    """An array's bits, in words of 32 of them, or wider ones of fewer."""
-    if x.dtype == jnp.bool_:
-        return x.astype(jnp.uint32).reshape(-1)
-    size = min(x.dtype.itemsize, 4)
-    unsigned = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[size]
-    return jax.lax.bitcast_convert_type(x, unsigned).astype(jnp.uint32).reshape(-1)
+def _line(error: Exception) -> str:
+    """What an error says, in one line: some of the storage's fill pages."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

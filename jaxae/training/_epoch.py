@@ -167,6 +167,8 @@ def _run_chunk(
         watch.report(position.epoch, run, float(loss.mean()), rate)
         if not np.isfinite(loss).all():
             raise FloatingPointError(_fault(program, position, "the loss is"))
+        if run == program.train.batches:
+            break  # the epoch's end comes next, and is better to save and to stop at
         watch.save(position)
         reason = watch.stop()
         if reason is not None:

@@ -14,11 +14,12 @@ from jaxtyping import PRNGKeyArray
 
 from jaxae.losses import BaseLoss
 from jaxae.objectives import Objective, Term, reconstruction
-from jaxae.training._checkpoints import Checkpoints, Saver, described
+from jaxae.training._checkpoints import Checkpoints, Saver
 from jaxae.training._early_stopping import EarlyStopping
 from jaxae.training._ensemble import Ensemble, Keys, initial_states
 from jaxae.training._epoch import Program, Stopped, Watch, run_epoch, start
 from jaxae.training._history import History
+from jaxae.training._identity import described, model_description
 from jaxae.training._layout import Layout
 from jaxae.training._loggers import Logger, opened
 from jaxae.training._progress import progress_bar
@@ -174,9 +175,9 @@ def fit(
     position = start(program, layout.place_state(state))
     compile_seconds = time.perf_counter() - begun
     stopped: str | None = None
-    with _saving(checkpoints, program, state) as saver, opened(loggers):
+    with _saving(checkpoints, program, models[0], state) as saver, opened(loggers):
         session = Session(program, models, position, saver, early_stopping)
-        _begin(session, resume)
+        _begin(session, resume, epochs)
         try:
             with progress_bar(epochs, train.batches, show=show_progress) as report:
                 watch = Watch(report, session.watch, stop)
@@ -184,6 +185,7 @@ def fit(
                     rate = session.rows[-1].samples_per_second if session.rows else 0.0
                     position, row = run_epoch(program, session.position, rate, watch)
                     session.end_epoch(position, row, loggers, monitors, callbacks)
+            session.save()
         except Stopped as reason:
             session.save()
             stopped = str(reason)
@@ -225,7 +227,7 @@ def _initial(
 
 @contextlib.contextmanager
 def _saving(
-    checkpoints: Checkpoints | None, program: Program, state: Any
+    checkpoints: Checkpoints | None, program: Program, model: nnx.Module, state: Any
 ) -> Iterator[Saver | None]:
     """What writes the checkpoints, if there are to be any, until all of them are written."""
     if checkpoints is None:
@@ -234,6 +236,7 @@ def _saving(
     identity = {
         "data": program.train.fingerprint(),
         "objective": described(program.step.objective),
+        "model": model_description(model),
         "batch size": str(program.train.batch_size),
         "random key": described(jax.random.key_data(state.key).tolist()),
     }
@@ -244,12 +247,17 @@ def _saving(
         saver.finish()
 
 
-def _begin(session: Session, resume: bool) -> None:
+def _begin(session: Session, resume: bool, epochs: int) -> None:
     if session.saver is None:
         if resume:
             raise TypeError("resume needs checkpoints=Checkpoints(path)")
     elif resume:
         session.resume()
+        if len(session.rows) > epochs:
+            raise ValueError(
+                f"{session.saver.path} holds a run of {len(session.rows)} epochs, expected epochs "
+                f"to be as many or more, got {epochs}"
+            )
     elif session.saver.numbers:
         raise ValueError(
             f"{session.saver.path} holds the checkpoints of a run; go on from them with "
@@ -258,11 +266,12 @@ def _begin(session: Session, resume: bool) -> None:
 
 
 def _reason(reason: BaseException, session: Session) -> str:
-    """Why training ended; what Ctrl-C would lose is saved."""
-    if isinstance(reason, KeyboardInterrupt):
-        session.save()
-        return str(reason) or f"interrupted in epoch {len(session.rows) + 1}"
+    """Why training ended; what Ctrl-C would lose is saved, where it is worth a checkpoint."""
     saver = session.saver
+    if isinstance(reason, KeyboardInterrupt):
+        if saver is not None and (session.rows or saver.numbers):
+            session.save()
+        return str(reason) or f"interrupted in epoch {len(session.rows) + 1}"
     if saver is None or not saver.numbers:
         return str(reason)
     return f"{reason}; the last good checkpoint is {saver.path / str(saver.numbers[-1])}"

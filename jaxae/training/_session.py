@@ -1,7 +1,8 @@
 """A session of training: what has been done so far, what is saved of it, and who is told."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from flax import nnx
@@ -12,6 +13,7 @@ from jaxae.training._ensemble import Ensemble, model_states
 from jaxae.training._epoch import Position, Program
 from jaxae.training._history import Epoch
 from jaxae.training._loggers import Logger, log_epoch
+from jaxae.training._loop import finite
 from jaxae.training._state import State, trained_model
 
 Callback = Callable[[State, Epoch], None]
@@ -46,6 +48,7 @@ class Session:
         self.ended = self.state
         if self.early_stopping is not None and self.best is None:
             self.best = Best(self.state)
+        self._check_metrics()
 
     @property
     def state(self) -> State:
@@ -67,7 +70,7 @@ class Session:
     def resume(self) -> None:
         """Go on from the newest checkpoint, if there is one."""
         assert self.saver is not None
-        found = self.saver.newest(lambda facts: self._arrays(at_an_end=facts["at an end"]))
+        found = self.saver.newest(lambda facts: self._arrays(facts["at an end"], "best" in facts))
         if found is None:
             return
         arrays, facts = found
@@ -75,13 +78,14 @@ class Session:
         self.position = Position(facts["epoch"], facts["chunk"], progress, done)
         self.rows = tuple(Epoch(**row) for row in facts["rows"])
         self.ended = arrays.get("ended", self.state)
-        if self.best is not None:
-            self.best = Best(arrays["best"], **facts["best"])
+        if self.early_stopping is not None:
+            self.best = self._best_of(self.early_stopping, arrays, facts.get("best"))
 
     def watch(self, position: Position) -> None:
         """Take a position inside an epoch, and save it if it is time."""
         self.position = position
-        if self.saver is not None and self.saver.due():
+        # A loss is that before the update, which may have broken the parameters all the same.
+        if self.saver is not None and self.saver.due() and finite(self.state.params):
             self.save()
 
     def end_epoch(
@@ -92,21 +96,40 @@ class Session:
         monitors: Sequence[Monitor],
         callbacks: Sequence[Callback],
     ) -> None:
-        """Take an epoch that is done: keep its row, save it, and tell everyone.
+        """Take an epoch that is done: keep its row, tell everyone, and save it if it is time.
+
+        What is saved has been told, so that nobody misses an epoch where the run is killed.
 
         Raises:
-            RuntimeError: a callback that failed, with its name; the state is saved before.
+            RuntimeError: who failed to be told, with its name; the state is saved before.
         """
         self.position, self.rows, self.ended = position, (*self.rows, row), position.progress.state
         if self.best is not None and self.early_stopping is not None:
             self.best = self.best.after(self.early_stopping, row, self.state)
+        for logger in loggers:
+            with self._telling("logger", logger):
+                log_epoch([logger], row)
+        for monitor in monitors:
+            with self._telling("monitor", monitor):
+                monitor(self.trained(self.state), row)
+        for callback in callbacks:
+            with self._telling("callback", callback):
+                callback(self.state, row)
         if self.saver is not None and self.saver.due(row.epoch):
             self.save()
-        log_epoch(loggers, row)
-        for monitor in monitors:
-            monitor(self.trained(self.state), row)
-        for callback in callbacks:
-            self._call(callback, row)
+
+    def _check_metrics(self) -> None:
+        """That there will be the metrics which are asked for, before hours of training."""
+        terms = dict.fromkeys(self.program.step.objective, 0.0)
+        row = Epoch(0, 0.0, train_terms=terms)
+        if self.program.test is not None:
+            row = row._replace(test_loss=0.0, test_terms=terms)
+        if self.early_stopping is not None:
+            self.early_stopping.value(row)
+        best = None if self.saver is None else self.saver.checkpoints.best
+        if best is not None and best not in row.metrics():
+            known = ", ".join(row.metrics())
+            raise ValueError(f"no metric {best!r} for the best checkpoint, expected one of {known}")
 
     @property
     def exhausted(self) -> str | None:
@@ -123,47 +146,66 @@ class Session:
         """Begin to write a checkpoint of where training stands."""
         if self.saver is None:
             return
+        epoch, chunk, *_ = self.position
         facts: dict[str, Any] = {
-            "epoch": self.position.epoch,
-            "chunk": self.position.chunk,
+            "epoch": epoch,
+            "chunk": chunk,
             "at an end": self._at_an_end,
             "rows": [row._asdict() for row in self.rows],
         }
-        if self.best is not None:
-            facts["best"] = {"epoch": self.best.epoch, "value": self.best.value}
+        if self.best is not None and self.early_stopping is not None:
+            facts["best"] = {
+                "epoch": self.best.epoch,
+                "value": self.best.value,
+                "by": _criterion(self.early_stopping),
+            }
         source = self.program.train
-        number = (self.position.epoch - 1) * source.batches + self.position.batch(source)
-        self.saver.save(number, self._arrays(self._at_an_end), facts, self._metric())
+        number = (epoch - 1) * source.batches + self.position.batch(source)
+        arrays = self._arrays(self._at_an_end, self.best is not None)
+        self.saver.save(number, arrays, facts, self._metric())
 
     @property
     def _at_an_end(self) -> bool:
         """Whether an epoch has just been done, so that its state is the position's."""
         return self.position.chunk == 0 and int(self.position.progress.next) == 0
 
-    def _arrays(self, at_an_end: bool) -> dict[str, Any]:
+    def _arrays(self, at_an_end: bool, with_best: bool) -> dict[str, Any]:
         """What a checkpoint holds: nothing twice."""
         arrays: dict[str, Any] = {"position": self.position.arrays}
         if not at_an_end:
             arrays["ended"] = self.ended
-        if self.best is not None:
-            arrays["best"] = self.best.state
+        if with_best:
+            arrays["best"] = self.ended if self.best is None else self.best.state
         return arrays
+
+    def _best_of(self, stopping: EarlyStopping, arrays: Any, fact: Any) -> Best:
+        """The best model so far of what is resumed, which may have had another criterion."""
+        if fact is not None and fact["by"] == _criterion(stopping):
+            return Best(arrays["best"], fact["epoch"], fact["value"])
+        best = Best(self.ended)
+        return best.after(stopping, self.rows[-1], self.ended) if self.rows else best
 
     def _metric(self) -> float | None:
         """What the best checkpoint is chosen by, where an epoch has just been done."""
-        if self.saver is None or self.saver.checkpoints.best is None or not self.rows:
+        name = None if self.saver is None else self.saver.checkpoints.best
+        if name is None or not self.rows or not self._at_an_end:
             return None
-        metrics = self.rows[-1].metrics()
-        value = metrics.get(self.saver.checkpoints.best)
-        value = metrics["train_loss"] if value is None else value
-        return float(value) if self._at_an_end else None
+        value = self.rows[-1].metrics()[name]
+        return float(self.rows[-1].train_loss if value is None else value)
 
-    def _call(self, callback: Callback, row: Epoch) -> None:
+    @contextmanager
+    def _telling(self, what: str, who: Any) -> Iterator[None]:
         try:
-            callback(self.state, row)
+            yield
         except Exception as error:
             self.save()
-            name = getattr(callback, "__name__", repr(callback))
+            name = getattr(who, "__name__", type(who).__name__)
+            epoch = self.rows[-1].epoch
             raise RuntimeError(
-                f"callback {name} failed after epoch {row.epoch}: {type(error).__name__}: {error}"
+                f"{what} {name} failed after epoch {epoch}: {type(error).__name__}: {error}"
             ) from error
+
+
+def _criterion(stopping: EarlyStopping) -> str:
+    """What the best model is best in."""
+    return f"{stopping.mode} {stopping.metric}"

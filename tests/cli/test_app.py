@@ -15,6 +15,7 @@ from jaxae.runs import Config
 SMALL = ("--layers", "16,4", "--epochs", "2", "--batch-size", "100", "--learning-rate", "0.01")
 FILES = [
     "checkpoint",
+    "checkpoints",
     "config.json",
     "loss.png",
     "metrics.jsonl",
@@ -76,6 +77,12 @@ def test_every_option_reaches_the_run(jaxae, folder, mnist_files):
         "epochs": 3,
         "batch_size": 7,
         "learning_rate": 0.02,
+        "microbatch_size": 4,
+        "compute_dtype": "bfloat16",
+        "clip": 1.5,
+        "average_decay": 0.5,
+        "patience": 2,
+        "on_nonfinite": "skip",
         "seed": 5,
     }
     arguments = [
@@ -181,6 +188,16 @@ def bad(tmp_path):
         ("--layers 128,x", "layers is '128,x', expected e.g. 128,64,28"),
         ("--layers 128,0", "widths are (128, 0), expected one or more positive integers"),
         ("--layers 1000000000000000", "RESOURCE_EXHAUSTED: Out of memory"),
+        ("--clip 0", "clip is 0.0, expected a positive number"),
+        ("--average-decay 1", "average_decay is 1.0, expected between 0 and 1"),
+        ("--patience 0", "patience is 0, expected at least 1"),
+        ("--microbatch-size 0", "microbatch_size is 0, expected at least 1"),
+        ("--compute-dtype float8", "compute_dtype is 'float8', expected 'float32' or 'bfloat16'"),
+        ("--on-nonfinite no", "on_nonfinite is 'no', expected 'stop' or 'skip'"),
+        ("--checkpoint-seconds 0", "every_seconds is 0.0, expected a positive number"),
+        ("--resume nowhere", "no run at nowhere: it has no config.json"),
+        ("--resume nowhere --seed 0", "--seed is given, but a run that is resumed has its own; o"),
+        ("--resume nowhere --out new", "--out is given, but a run that is resumed has its own"),
         ("--epochs abc", "Invalid value for '--epochs': "),
         ("--epohcs 3", "No such option: --epohcs (Possible options: --epochs"),
         ("more", "Got unexpected extra argument(s) (more)"),
@@ -219,7 +236,7 @@ def test_a_folder_that_is_taken_or_impossible_is_refused(out, message, jaxae, fo
 def test_a_learning_rate_that_diverges_at_once_leaves_nothing(rate, jaxae, folder):
     result = jaxae("train", *SMALL, "--learning-rate", rate)
     assert (result.code, content(folder)) == (2, [])
-    assert "jaxae: error: loss or parameters not finite" in result.err
+    assert "jaxae: error: the loss is not finite in update 2 (reconstruction = nan)" in result.err
     assert "lower the learning rate" in result.err
     assert "Traceback" not in result.err
 
@@ -271,3 +288,21 @@ def test_a_run_that_is_damaged_is_refused(damage, message, jaxae, folder, small)
     (line,) = result.err.splitlines()
     assert (result.code, result.out) == (2, "")
     assert line.startswith(f"jaxae: error: {message}")
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_run_that_is_done_is_resumed_for_more_epochs_only(jaxae, folder, small):
+    run = ("--data", small, "--layers", 2, "--epochs", 2, "--out", "run")
+    done = jaxae("train", *run, "--checkpoint-epochs", 1, "--tensorboard")
+    assert done.code == 0
+    assert list((folder / "run").glob("events.out.tfevents.*"))
+    again = jaxae("train", "--resume", "run")
+    assert (again.code, again.out) == (0, done.out)
+    assert again.err == (
+        "jaxae: warning: run has done all of its 2 epochs; resume it with more to go on\n"
+    )
+    assert jaxae("train", "--resume", "run", "--epochs", 3).code == 0
+    assert len((folder / "run" / "metrics.jsonl").read_text().splitlines()) == 3
+    fewer = jaxae("train", "--resume", "run", "--epochs", 2)
+    assert fewer.code == 2
+    assert "holds a run of 3 epochs, expected epochs to be as many or more, got 2" in fewer.err

@@ -18,6 +18,7 @@ main()
 """
 FILES = [
     "checkpoint",
+    "checkpoints",
     "config.json",
     "loss.png",
     "metrics.jsonl",
@@ -61,7 +62,8 @@ def test_the_epochs_that_are_done_are_kept_however_often_it_is_pressed(start, fo
     metrics = folder / "run" / "metrics.jsonl"
     wait_until(lambda: metrics.exists() and metrics.read_text().count("\n") >= 2, process)
     process.send_signal(signal.SIGINT)
-    wait_until(lambda: content(folder / "run") != ["config.json", "metrics.jsonl"], process)
+    process.send_signal(signal.SIGINT)
+    wait_until((folder / "run" / "checkpoint").exists, process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
 

@@ -9,6 +9,8 @@ from jaxae.cli import _app
 OPTIONS = {
     *("data", "data-dir", "model", "layers", "loss"),
     *("epochs", "batch-size", "learning-rate", "seed", "out"),
+    *("microbatch-size", "compute-dtype", "clip", "average-decay", "patience", "on-nonfinite"),
+    *("resume", "checkpoint-seconds", "checkpoint-epochs", "tensorboard", "wandb"),
 }
 HEAVY = "{'jax', 'jaxlib', 'numpy', 'flax', 'optax', 'orbax', 'matplotlib'}"
 MISSING = "import sys; sys.modules['{}'] = None"
@@ -24,7 +26,7 @@ def test_help_answers_without_the_packages_that_train(arguments, process):
     assert imported == "set()"
 
 
-def test_help_names_every_option_of_the_issue(jaxae):
+def test_help_names_every_option(jaxae):
     named = re.findall(r"--([a-z-]+)", jaxae("train", "--help").out)
     assert set(named) >= OPTIONS
 

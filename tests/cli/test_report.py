@@ -32,3 +32,11 @@ def test_a_summary_ends_with_where_the_pictures_are(capsys):
         ["run", "runs/mine"],
         ["pictures", "runs/mine/reconstructions.png", "runs/mine/loss.png"],
     ]
+
+
+def test_a_run_that_was_stopped_says_how_to_go_on(capsys):
+    print_summary({"stopped": "stopped by SIGTERM", "epochs": 3}, Path("runs", "my faces"))
+    assert capsys.readouterr().out.splitlines() == [
+        "stopped by SIGTERM after 3 epochs; to go on:",
+        "jaxae train --resume 'runs/my faces'",
+    ]

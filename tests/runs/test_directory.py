@@ -104,6 +104,11 @@ def complete_an_epoch(run):
 
 def begin_a_checkpoint(run):
     (run.checkpoint / "part").mkdir(parents=True)
+    (run.checkpoints / "3.orbax-checkpoint-tmp").mkdir(parents=True)
+
+
+def save(run):
+    (run.checkpoints / "3").mkdir(parents=True)
 
 
 @pytest.mark.parametrize("error", [BrokenError, KeyboardInterrupt])
@@ -123,6 +128,12 @@ def test_an_empty_folder_that_was_there_stays_empty(tmp_path):
 def test_a_failure_after_the_first_epoch_keeps_what_is_written(error, tmp_path):
     fail(tmp_path / "run", error, configure, complete_an_epoch)
     assert content(tmp_path / "run") == ["config.json", "metrics.jsonl"]
+
+
+@pytest.mark.parametrize("error", [BrokenError, KeyboardInterrupt])
+def test_a_failure_after_a_checkpoint_keeps_it(error, tmp_path):
+    fail(tmp_path / "run", error, configure, save)
+    assert content(tmp_path / "run") == ["checkpoints", "config.json"]
 
 
 def test_a_new_parent_that_holds_another_run_by_now_is_kept(tmp_path):

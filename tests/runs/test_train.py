@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import signal
 import sys
@@ -14,11 +15,21 @@ from PIL import Image
 from jaxae.data import load
 from jaxae.losses import mae
 from jaxae.models import MLPAutoencoder
-from jaxae.runs import Config, RunDirectory, _train, load_model, train
-from jaxae.training import fit
+from jaxae.runs import (
+    Config,
+    RunDirectory,
+    _directory,
+    _train,
+    load_model,
+    resumed_config,
+    train,
+)
+from jaxae.training import TensorBoard, fit
+from jaxae.training._session import Session
 
 FILES = [
     "checkpoint",
+    "checkpoints",
     "config.json",
     "loss.png",
     "metrics.jsonl",
@@ -212,11 +223,14 @@ def test_a_failure_while_the_run_is_written_keeps_its_epochs(small, out, monkeyp
     def full(path, model):
         raise OSError("no space left")
 
-    monkeypatch.setattr(_train, "save_checkpoint", full)
+    monkeypatch.setattr(_directory, "save_checkpoint", full)
     with pytest.raises(OSError, match="no space left"):
         train(small, out, show_progress=False)
-    assert content(out) == ["config.json", "metrics.jsonl"]
+    assert content(out) == ["checkpoints", "config.json", "metrics.jsonl"]
     assert len(rows(out)) == 3
+    monkeypatch.undo()
+    train(small, out, resume=True, show_progress=False)
+    assert content(out) == FILES
 
 
 def test_training_works_outside_of_the_main_thread(small, out):
@@ -232,3 +246,126 @@ def test_without_matplotlib_nothing_is_trained(small, out, monkeypatch):
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'jaxae\[cli\]'"):
         train(small, out, show_progress=False)
     assert not out.parent.exists()
+
+
+def resume(path, epochs=None, **arguments):
+    return train(resumed_config(path, epochs), path, resume=True, show_progress=False, **arguments)
+
+
+def test_a_run_goes_on_for_more_epochs_to_what_it_would_have_been(small, tmp_path):
+    more = dataclasses.replace(small, epochs=5)
+    train(more, tmp_path / "whole", show_progress=False)
+    train(small, tmp_path / "run", show_progress=False)
+    summary = resume(tmp_path / "run", epochs=5)
+    chex.assert_trees_all_equal(arrays(tmp_path / "run"), arrays(tmp_path / "whole"))
+    assert summary["epochs"] == Config.from_file(tmp_path / "run" / "config.json").epochs == 5
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+    assert content(tmp_path / "run") == FILES
+
+
+def losses(path):
+    return [(row["epoch"], row["train_loss"], row["test_loss"]) for row in rows(path)]
+
+
+def test_a_run_that_is_done_says_so_and_is_left_as_it_is(run):
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    with pytest.warns(UserWarning, match="has done all of its 2 epochs; resume it with more"):
+        summary = resume(run.path)
+    assert summary == json.loads(run.directory.summary.read_text())
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
+def test_what_a_run_was_asked_cannot_be_another_and_nothing_is_lost(small, tmp_path):
+    train(small, tmp_path / "run", show_progress=False)
+    before = (tmp_path / "run" / "config.json").read_bytes()
+    config = dataclasses.replace(resumed_config(tmp_path / "run"), learning_rate=0.5)
+    with pytest.raises(ValueError, match=r"another learning_rate: 0\.001 there, 0.5 here"):
+        train(config, tmp_path / "run", resume=True)
+    with pytest.raises(ValueError, match=r"holds a run of 3 epochs, expected .* more, got 2"):
+        resume(tmp_path / "run", epochs=2)
+    np.save(small.data, np.load(small.data) / 2)
+    with pytest.raises(ValueError, match=r"holds a run with another data: 40×6 float32 .* there"):
+        resume(tmp_path / "run", epochs=9)
+    assert (tmp_path / "run" / "config.json").read_bytes() == before
+    assert content(tmp_path / "run") == FILES
+
+
+def test_nothing_is_resumed_where_there_is_no_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no run at .*: it has no config.json"):
+        resume(tmp_path)
+
+
+def test_rows_that_a_killed_run_left_are_not_there_twice(small, out):
+    """A kill after the last checkpoint: epochs that are done again, and half a row."""
+    train(small, out, show_progress=False)
+    with (out / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 4}\n{"epoch": 5}\n{"epo')
+    resume(out, epochs=5)
+    assert [row["epoch"] for row in rows(out)] == [1, 2, 3, 4, 5]
+
+
+def test_sigterm_saves_and_keeps_the_folder_also_before_the_first_epoch(small, out, monkeypatch):
+    write = _train.write_json
+
+    def write_and_terminate(path, content):
+        write(path, content)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(_train, "write_json", write_and_terminate)
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.warns(UserWarning, match="stopped by SIGTERM; no epoch is done, and checkpoints"):
+        summary = train(small, out, show_progress=False)
+    assert summary == {"stopped": "stopped by SIGTERM", "epochs": 0}
+    assert signal.getsignal(signal.SIGTERM) is handler
+    assert content(out) == ["checkpoints", "config.json"]
+    monkeypatch.undo()
+    resume(out)
+    assert content(out) == FILES
+
+
+def test_control_c_pressed_again_does_not_end_the_saving(small, out, monkeypatch):
+    from orbax.checkpoint import v1 as ocp
+
+    begin = ocp.training.Checkpointer.save_async
+
+    def interrupt_and_begin(*arguments, **options):
+        interrupt()
+        return begin(*arguments, **options)
+
+    monkeypatch.setattr(ocp.training.Checkpointer, "save_async", interrupt_and_begin)
+    stop_after(monkeypatch, 2, interrupt)
+    with pytest.warns(UserWarning, match="interrupted in epoch 3; epochs 1 to 2 are kept"):
+        summary = train(small, out, show_progress=False)
+    assert summary["epochs"] == 2
+    assert content(out) == FILES
+
+
+def test_a_part_of_an_epoch_that_was_saved_outlives_control_c(small, out, monkeypatch):
+    def save_and_interrupt(session, position):
+        session.position = position
+        session.save()
+        interrupt()
+
+    monkeypatch.setattr(Session, "watch", save_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(small, out, show_progress=False)
+    assert content(out) == ["checkpoints", "config.json"]
+    monkeypatch.undo()
+    resume(out)
+    assert content(out) == FILES
+
+
+def test_metrics_that_cannot_be_written_do_not_end_training(small, out, monkeypatch):
+    def full(run, row):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunDirectory, "append_epoch", full)
+    with pytest.warns(UserWarning, match="metrics.jsonl lacks epochs: .*No space left on device"):
+        train(small, out, show_progress=False)
+    assert [row["epoch"] for row in rows(out)] == [1, 2, 3]
+
+
+def test_loggers_are_made_for_the_runs_folder(small, out):
+    train(small, out, loggers=[TensorBoard], show_progress=False)
+    (events,) = out.glob("events.out.tfevents.*")
+    assert b"train_reconstruction" in events.read_bytes()
