@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxae.training._distributed import agreed
+
 Facts = dict[str, Any]
 DAMAGED = "damaged"
 
@@ -98,7 +100,7 @@ class Saver:
         if epoch is not None and every is not None and epoch % every == 0:
             return True
         seconds = self.checkpoints.every_seconds
-        return seconds is not None and time.monotonic() - self._saved >= seconds
+        return seconds is not None and agreed(time.monotonic() - self._saved) >= seconds
 
     def save(self, number: int, arrays: Any, facts: Facts, best: float | None = None) -> None:
         """Begin to write a checkpoint; a fault stops the saving, not the training.

@@ -120,7 +120,8 @@ def advance(
         means = jax.tree.map(
             lambda stack, mean: stack.at[progress.next].set(mean), progress.means, statistics
         )
-        return Progress(progress.next + 1, loss, layout.keep_state(state), means)
+        after, loss, means = layout.keep((progress.next + 1, loss, means))
+        return Progress(after, loss, layout.keep_state(state), means)
 
     return jax.lax.while_loop(lambda p: (p.next < stop) & jnp.isfinite(p.loss).all(), run, progress)
 
