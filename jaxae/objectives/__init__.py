@@ -28,7 +28,7 @@ A term of your own maps the View of ONE sample to a Mean; here, the size of the 
 ['reconstruction', 'code']
 """
 
-from jaxae.objectives._batch import Batch as Batch
+from jaxae.objectives._batch import Batch as Batch, filled as filled
 from jaxae.objectives._latent import (
     Contractive as Contractive,
     OutputsOf as OutputsOf,

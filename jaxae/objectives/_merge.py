@@ -52,19 +52,26 @@ def axis_name_of(model: Any) -> str | None:
 
 
 def batch_statistics(
-    objective: Objective, model: Any, batch: Batch, key: PRNGKeyArray
+    objective: Objective, model: Any, batch: Batch, key: PRNGKeyArray, *, fill: bool = True
 ) -> Statistics:
     """The merged statistics of a batch; those of parts of the data add.
 
-    What a sample of weight 0 holds, even NaN, cannot touch them.
+    Args:
+        objective: the terms.
+        model: what they are of.
+        batch: the samples.
+        key: a random key.
+        fill: whether samples of weight 0 may hold anything, even NaN, which then cannot touch the
+            statistics; False where they are defined.
     """
 
     def one(sample: Batch) -> Statistics:
         return sample_statistics(objective, model, sample, key)
 
+    batch = filled(batch) if fill else batch
     axis_name = axis_name_of(model)
     each = jax.vmap(one) if axis_name is None else jax.vmap(one, axis_name=axis_name)
-    return {name: statistic.merge() for name, statistic in each(filled(batch)).items()}
+    return {name: statistic.merge() for name, statistic in each(batch).items()}
 
 
 def term_values(objective: Objective, statistics: Statistics) -> dict[str, Float[Array, ""]]:

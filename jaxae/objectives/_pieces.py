@@ -6,6 +6,7 @@ batch's gradient as well. Where the objective is linear in its statistics, the c
 weights alone, and XLA drops the forward pass that comes first.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,8 @@ def gradient(
     batch: Batch,
     *,
     microbatch_size: int | None = None,
+    shards: int = 1,
+    fill: bool = True,
 ) -> tuple[Any, Statistics]:
     """The gradient of an objective by its parameters, and the batch's merged statistics.
 
@@ -36,6 +39,8 @@ def gradient(
         params: what the gradient is by.
         batch: the samples.
         microbatch_size: how many samples make a piece; None for the whole batch at once.
+        shards: over how many devices the batch is spread in equal parts; each cuts its own.
+        fill: whether samples of weight 0 may hold anything, as in `batch_statistics`.
 
     Returns:
         The gradient, of the parameters' structure, and the statistics.
@@ -56,7 +61,7 @@ def gradient(
     samples = len(batch.weight)
     if microbatch_size is None or microbatch_size >= samples:
         return _whole(statistics, finish, params, batch)
-    pieces = _cut(batch, -(-samples // microbatch_size))
+    pieces = _cut(filled(batch) if fill else batch, microbatch_size, shards)
 
     def finish_pieces(stacked: Statistics) -> Finished:
         return finish(joined(stacked))
@@ -89,17 +94,22 @@ def _whole(
     return jax.grad(value, has_aux=True)(params)
 
 
-def _cut(batch: Batch, pieces: int) -> Batch:
-    """Pieces along a new leading axis, of every `pieces`-th sample; what is missing weighs 0.
+def _cut(batch: Batch, microbatch_size: int, shards: int) -> Batch:
+    """Pieces along a new leading axis, each of as many samples of each shard.
 
-    Not of neighbours: a batch that is spread over devices stays where it is.
+    What is missing repeats a sample, at weight 0. Pieces are not of neighbours, so that a batch
+    that is spread over devices stays where it is.
     """
-    size = -(-len(batch.weight) // pieces)
+    shards = shards if len(batch.weight) % shards == 0 else 1
+    samples = len(batch.weight) // shards
+    pieces = -(-samples // max(1, microbatch_size // shards))
+    size = -(-samples // pieces)
 
-    def pad(x: Array) -> Array:
-        return jnp.pad(x, [(0, size * pieces - len(x))] + [(0, 0)] * (x.ndim - 1))
+    def cut(x: Array, **padding: Any) -> Array:
+        own = x.reshape(shards, samples, *x.shape[1:])
+        missing = [(0, 0), (0, size * pieces - samples)] + [(0, 0)] * (x.ndim - 1)
+        own = jnp.pad(own, missing, **padding).reshape(shards, size, pieces, *x.shape[1:])
+        return jnp.moveaxis(own, 2, 0).reshape(pieces, shards * size, *x.shape[1:])
 
-    def cut(x: Array) -> Array:
-        return x.reshape(size, pieces, *x.shape[1:]).swapaxes(0, 1)
-
-    return jax.tree.map(cut, filled(jax.tree.map(pad, batch)))
+    repeated = jax.tree.map(lambda x: cut(x, mode="edge"), batch)
+    return dataclasses.replace(repeated, weight=cut(batch.weight))

@@ -164,6 +164,7 @@ def fit(
         average_decay=average_decay,
         constraint=constraint,
         skip_nonfinite=on_nonfinite == "skip",
+        shards=layout.count,
     )
     program = Program(made if seeds is None else Ensemble(made), layout, train, test)
 

@@ -73,8 +73,8 @@ class Layout:
         """Parameters and what belongs to them, copied to every device or spread over them."""
         return self._put(tree, self._of_state)
 
-    def keep(self, tree: Any) -> Any:
-        """Inside a compiled function: arrays stay where `place` put them."""
+    def copied(self, tree: Any) -> Any:
+        """Inside a compiled function: arrays copied to every device, as by `place`."""
         return self._constrained(tree, _copied)
 
     def keep_state(self, tree: Any) -> Any:
@@ -86,21 +86,20 @@ class Layout:
         return self._constrained(tree, self._of_batch)
 
     def local(self, tree: Any) -> Any:
-        """Arrays that this process can use by itself, on one device where they are copied to all.
+        """Arrays that this process can use by itself; all processes must ask for them.
 
-        All processes must ask for them.
+        They are on one device, but where they are spread over devices of this process alone they
+        stay, since one may not hold them.
         """
-        mesh = self.mesh
+        mesh, leaves = self.mesh, jax.tree.leaves(tree)
         if mesh is None:
             return tree
-        copied = NamedSharding(mesh, PartitionSpec())
-
-        def one(x: Any) -> Any:
-            if not x.is_fully_addressable and not x.is_fully_replicated:
-                x = jax.jit(_same, out_shardings=copied)(x)
-            return x.addressable_data(0) if x.is_fully_replicated else x
-
-        return jax.tree.map(one, tree)
+        if not all(x.is_fully_replicated for x in leaves):
+            if all(x.is_fully_addressable for x in leaves):
+                return tree
+            copied = NamedSharding(mesh, PartitionSpec())
+            tree = jax.jit(_same, out_shardings=copied)(tree)
+        return jax.tree.map(lambda x: x.addressable_data(0), tree)
 
     def _put(self, tree: Any, spec: Callable[[Any], PartitionSpec]) -> Any:
         mesh = self.mesh

@@ -63,10 +63,12 @@ class Values(NamedTuple):
 
 
 def take(chunk: Chunk, batch: Int[Array, ""]) -> Batch:
-    """A batch of a chunk, whose targets are the inputs."""
+    """A batch of a chunk, whose targets are the inputs; its padding repeats its first sample."""
     places = chunk.order[batch]
     present = places != PADDING
-    places = jnp.maximum(places, 0)
+    # Read from the order, not from the row: that may be spread over devices.
+    first = chunk.order[batch, ..., :1]
+    places = jnp.maximum(jnp.where(present, places, first), 0)
 
     def gather(x: Array) -> Array:
         return x.at[places].get(mode="promise_in_bounds")
@@ -114,16 +116,18 @@ def advance(
 
     def run(progress: Progress) -> Progress:
         batch = layout.spread_batch(take(chunk, progress.next))
-        state, statistics = step.update(progress.state, batch)
+        state, statistics = step.update(_fetched(layout, progress.state), batch)
         statistics = _of_terms(step, statistics)
         loss = step.finish(statistics, progress.state.step)
         means = jax.tree.map(
             lambda stack, mean: stack.at[progress.next].set(mean), progress.means, statistics
         )
-        after, loss, means = layout.keep((progress.next + 1, loss, means))
-        return Progress(after, loss, layout.keep_state(state), means)
+        return _kept(layout, Progress(progress.next + 1, loss, state, means))
 
-    return jax.lax.while_loop(lambda p: (p.next < stop) & jnp.isfinite(p.loss).all(), run, progress)
+    def unfinished(progress: Progress) -> Array:
+        return (progress.next < stop) & jnp.isfinite(progress.loss).all()
+
+    return _kept(layout, jax.lax.while_loop(unfinished, run, progress))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -156,6 +160,8 @@ def add(first: Statistics, second: Statistics) -> Statistics:
 def chunk_summary(step: Step | Ensemble, layout: Layout, state: State, chunk: Chunk) -> Statistics:
     """What is known of all batches of a chunk that is not trained on."""
 
+    state = _fetched(layout, state)
+
     def statistics(batch: Array) -> Statistics:
         return step.evaluated(state, layout.spread_batch(take(chunk, batch)))
 
@@ -179,6 +185,18 @@ def finite(*trees: Any) -> Bool[Array, ""]:
     """Whether all numbers in some trees are finite."""
     floats = [x for x in jax.tree.leaves(trees) if jnp.issubdtype(x.dtype, jnp.floating)]
     return jnp.all(jnp.stack([jnp.isfinite(x).all() for x in floats]))
+
+
+def _kept(layout: Layout, progress: Progress) -> Progress:
+    """A Progress where it was, so that the loop goes on from there and is compiled once."""
+    after, loss, means = layout.copied((progress.next, progress.loss, progress.means))
+    return Progress(after, loss, layout.keep_state(progress.state), means)
+
+
+def _fetched(layout: Layout, state: State) -> State:
+    """A state whose parameters each device has all of, for the time of a step."""
+    params, average = layout.copied((state.params, state.average))
+    return dataclasses.replace(state, params=params, average=average)
 
 
 def _of_terms(step: Step | Ensemble, statistics: Statistics) -> Statistics:

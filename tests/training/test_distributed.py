@@ -200,7 +200,8 @@ def test_without_a_cluster_nothing_is_joined(monkeypatch):
     for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     join()
-    assert is_writer() and jax.process_count() == 1
+    assert is_writer()
+    assert jax.process_count() == 1
     assert agreed(2.5) == 2.5
     assert agreed_reason(None) is None
 
@@ -260,8 +261,8 @@ def test_a_process_that_is_there_already_is_refused(host):
         try:
             meet(address, 3, 1, 20.0)
         except ValueError as error:
-            assert "process 1 is there already" in str(error)
-            refused.set()
+            if "process 1 is there already" in str(error):
+                refused.set()
 
     twins = [threading.Thread(target=come) for _ in range(2)]
     for twin in twins:
