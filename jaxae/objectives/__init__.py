@@ -48,7 +48,7 @@ from jaxae.objectives._merge import (
     term_values as term_values,
     total as total,
 )
-from jaxae.objectives._pieces import gradient as gradient, joined as joined
+from jaxae.objectives._pieces import gradient as gradient
 from jaxae.objectives._reconstruction import (
     Reconstruction as Reconstruction,
     reconstruction as reconstruction,

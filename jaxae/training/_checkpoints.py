@@ -67,6 +67,7 @@ class Saver:
         self.checkpoints, self.identity = checkpoints, dict(identity)
         self.path = Path(checkpoints.path).absolute()
         self._saved, self._pending, self._failed = time.monotonic(), None, False
+        self._last: int | None = None
         policies = ocp.training.preservation_policies
         preserved: list[Any] = [policies.LatestN(checkpoints.keep)]
         if checkpoints.best is not None:
@@ -114,9 +115,10 @@ class Saver:
         Warns:
             UserWarning: no checkpoint can be written, e.g. because the disk is full.
         """
-        if self._failed or number in self.numbers:
+        # The last one may not be on the disk yet, or be seen there by some processes alone.
+        if self._failed or number == self._last or number in self.numbers:
             return
-        self._saved = time.monotonic()
+        self._saved, self._last = time.monotonic(), number
         held = _flat(arrays)
         # Numbers are read back as they were written, or not at all.
         held["checksum"] = _checksum(held)

@@ -159,7 +159,6 @@ def add(first: Statistics, second: Statistics) -> Statistics:
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def chunk_summary(step: Step | Ensemble, layout: Layout, state: State, chunk: Chunk) -> Statistics:
     """What is known of all batches of a chunk that is not trained on."""
-
     state = _fetched(layout, state)
 
     def statistics(batch: Array) -> Statistics:

@@ -19,7 +19,17 @@ from flax import nnx
 
 from jaxae.losses import bce
 from jaxae.models import MLPAutoencoder
-from jaxae.training import Checkpoints, Layout, _epoch, fit, is_writer, join
+from jaxae.training import (
+    Checkpoints,
+    Layout,
+    _epoch,
+    fit,
+    is_writer,
+    join,
+    load_checkpoint,
+    save_checkpoint,
+    wait_for_all,
+)
 from jaxae.training._distributed import agreed, agreed_reason
 from jaxae.training._rendezvous import meet
 
@@ -40,15 +50,23 @@ class Recorder:
         self.closed = True
 
 
-def train(layout=None, **arguments):
-    """A small network, in float64, on 45 samples in batches of 10; its arrays and History."""
+def network():
+    """A small one, in float64."""
     model = MLPAutoencoder((6,), (8, 4))
     nnx.update(model, jax.tree.map(lambda x: x.astype(np.float64), nnx.state(model)))
+    return model
+
+
+def arrays(model):
+    leaves = jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(nnx.state(model)))
+    return {jax.tree_util.keystr(path): np.asarray(x) for path, x in leaves}
+
+
+def train(layout=None, **arguments):
+    """The network and its History, on 45 samples in batches of 10."""
     X = np.random.default_rng(0).random((45, 6))
     defaults = {"epochs": EPOCHS, "batch_size": 10, "optimizer": OPTIMIZER, "show_progress": False}
-    trained, history = fit(model, X, loss=bce, layout=layout, **(defaults | arguments))
-    arrays = jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(nnx.state(trained)))
-    return {jax.tree_util.keystr(path): np.asarray(x) for path, x in arrays}, history
+    return fit(network(), X, loss=bce, layout=layout, **(defaults | arguments))
 
 
 def train_half(path, asked_here, layout=None):
@@ -57,11 +75,13 @@ def train_half(path, asked_here, layout=None):
     stop = functools.partial(next, asked, STOP) if asked_here else lambda: None
     pieces = mock.patch.object(_epoch, "SECONDS_A_PIECE", 0.0)  # of one batch each
     with pieces, pytest.warns(UserWarning, match=STOP):
-        return train(layout, checkpoints=Checkpoints(path, every_epochs=5), stop=stop)[1]
+        checkpoints = Checkpoints(path, every_epochs=None, every_seconds=1e-3, best=None)
+        return train(layout, checkpoints=checkpoints, stop=stop)[1]
 
 
 def resume(path, layout=None):
-    return train(layout, checkpoints=Checkpoints(path, every_epochs=5), resume=True)[0]
+    checkpoints = Checkpoints(path, every_epochs=1, best=None)
+    return arrays(train(layout, checkpoints=checkpoints, resume=True)[0])
 
 
 def process(coordinator, number, folder):
@@ -70,14 +90,16 @@ def process(coordinator, number, folder):
     assert len(jax.devices()) == 2
     recorder = Recorder()
     both, _ = train(loggers=[recorder])
+    save_checkpoint(f"{folder}/weights", both)
     half = train_half(f"{folder}/two", asked_here=number == 1, layout=Layout(**SPREAD))
     resumed = resume(f"{folder}/one", Layout(**SPREAD))
-    np.savez(f"{folder}/both-{number}.npz", **both)
+    np.savez(f"{folder}/both-{number}.npz", **arrays(both))
     np.savez(f"{folder}/resumed-{number}.npz", **resumed)
     facts = {
         "logged": recorder.epochs,
         "writer": is_writer(),
         "stopped": half.stopped,
+        "waited": wait_for_all("the end"),
         "agreed": agreed(float(number)),
         "reason": agreed_reason("tired" if number else None),
     }
@@ -129,7 +151,7 @@ def runs(tmp_path_factory):
     """One process's parameters and checkpoint, and what two processes have done."""
     folder = tmp_path_factory.mktemp("runs")
     with float64():
-        expected, _ = train(Layout(jax.devices()[:1]))
+        expected = arrays(train(Layout(jax.devices()[:1]))[0])
         train_half(folder / "one", asked_here=True, layout=Layout(jax.devices()[:1]))
     call = f"process('127.0.0.1:{free_port()}', {{number}}, {str(folder)!r})"
     run_both(f"from tests.training.test_distributed import process; {call}")
@@ -156,6 +178,12 @@ def test_two_processes_train_what_one_does(runs):
     folder, expected = runs
     for got in saved(folder, "both"):
         assert_same(got, expected)
+
+
+def test_the_weights_that_two_processes_write_are_read_by_one(runs):
+    folder, expected = runs
+    with float64():
+        assert_same(arrays(load_checkpoint(folder / "weights", network())), expected)
 
 
 def test_one_process_resumes_inside_an_epoch_where_two_stopped(runs):
