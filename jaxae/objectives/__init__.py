@@ -42,6 +42,7 @@ from jaxae.objectives._merge import (
     Statistics as Statistics,
     axis_name_of as axis_name_of,
     batch_statistics as batch_statistics,
+    batch_summary as batch_summary,
     finish as finish,
     sample_statistics as sample_statistics,
     summary as summary,

@@ -97,6 +97,11 @@ def summary(objective: Objective, statistics: Statistics) -> Statistics:
     return {name: _over_batches(term, statistics[name]) for name, term in objective.items()}
 
 
+def batch_summary(objective: Objective, statistics: Statistics) -> Statistics:
+    """What is known of one batch, from its merged statistics, without its samples."""
+    return {name: _of_batch(term, statistics[name]) for name, term in objective.items()}
+
+
 def total(objective: Objective, values: dict[str, Array], step: ArrayLike = 0) -> Float[Array, ""]:
     """The objective's value: its terms' values times their coefficients, summed.
 
@@ -124,11 +129,16 @@ class FinishedMean(Mean):
 
 
 def _over_batches(term: Term, statistics: Statistic) -> Statistic:
-    if not isinstance(statistics, Rows):
-        return statistics.merge()
-    values = jax.lax.map(lambda rows: term.finish(rows.value), statistics)
-    weight = statistics.weight.sum(1)
-    return FinishedMean((weight * values).sum(), weight.sum())
+    if isinstance(statistics, Rows):
+        statistics = jax.lax.map(lambda rows: _of_batch(term, rows), statistics)
+    return statistics.merge()
+
+
+def _of_batch(term: Term, statistic: Statistic) -> Statistic:
+    if not isinstance(statistic, Rows):
+        return statistic
+    weight = statistic.weight.sum()
+    return FinishedMean(weight * term.finish(statistic.value), weight)
 
 
 def _finished(term: Term, statistic: Statistic) -> Array:

@@ -41,7 +41,7 @@ class Progress(NamedTuple):
         next: the batch that comes next.
         loss: the last batch's loss; training stops where it is not finite.
         state: the state before that batch.
-        means: each batch's merged statistics, stacked; zeros where it has not been run.
+        means: each batch's summary, stacked; zeros where it has not been run.
     """
 
     next: Any
@@ -85,8 +85,8 @@ def begin(step: Step | Ensemble, state: State, chunk: Chunk) -> Progress:
     """A chunk of which no batch has been run."""
 
     def first(state: State, chunk: Chunk) -> tuple[Array, Statistics]:
-        statistics = _of_terms(step, step.evaluated(state, take(chunk, jnp.int32(0))))
-        return step.finish(statistics, state.step), statistics
+        statistics = step.evaluated(state, take(chunk, jnp.int32(0)))
+        return step.finish(statistics, state.step), step.batch_summary(statistics)
 
     loss, statistics = jax.eval_shape(first, state, chunk)
     batches = len(chunk.order)
@@ -117,10 +117,11 @@ def advance(
     def run(progress: Progress) -> Progress:
         batch = layout.spread_batch(take(chunk, progress.next))
         state, statistics = step.update(_fetched(layout, progress.state), batch)
-        statistics = _of_terms(step, statistics)
         loss = step.finish(statistics, progress.state.step)
         means = jax.tree.map(
-            lambda stack, mean: stack.at[progress.next].set(mean), progress.means, statistics
+            lambda stack, mean: stack.at[progress.next].set(mean),
+            progress.means,
+            step.batch_summary(statistics),
         )
         return _kept(layout, Progress(progress.next + 1, loss, state, means))
 
@@ -162,7 +163,7 @@ def chunk_summary(step: Step | Ensemble, layout: Layout, state: State, chunk: Ch
     state = _fetched(layout, state)
 
     def statistics(batch: Array) -> Statistics:
-        return step.evaluated(state, layout.spread_batch(take(chunk, batch)))
+        return step.batch_summary(step.evaluated(state, layout.spread_batch(take(chunk, batch))))
 
     return step.summary(jax.lax.map(statistics, jnp.arange(len(chunk.order))))
 
@@ -196,11 +197,6 @@ def _fetched(layout: Layout, state: State) -> State:
     """A state whose parameters each device has all of, for the time of a step."""
     params, average = layout.copied((state.params, state.average))
     return dataclasses.replace(state, params=params, average=average)
-
-
-def _of_terms(step: Step | Ensemble, statistics: Statistics) -> Statistics:
-    """The statistics of the terms, without those of the model's own."""
-    return {name: statistics[name] for name in step.objective}
 
 
 def batch_values(step: Step | Ensemble, progress: Progress) -> dict[str, Float[Array, ""]]:

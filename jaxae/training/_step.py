@@ -16,6 +16,7 @@ from jaxae.objectives import (
     Statistics,
     axis_name_of,
     batch_statistics,
+    batch_summary,
     filled,
     finish,
     gradient,
@@ -74,8 +75,12 @@ class Step:
         """The objective's value after so many updates, from merged statistics."""
         return finish(self.objective, statistics, updates)
 
+    def batch_summary(self, statistics: Statistics) -> Statistics:
+        """What is known of a batch, from its merged statistics, without its samples."""
+        return batch_summary(self.objective, statistics)
+
     def summary(self, stacked: Statistics) -> Statistics:
-        """What is known of batches, from each one's merged statistics; summaries add."""
+        """What is known of batches, from each one's statistics or summary; summaries add."""
         return summary(self.objective, stacked)
 
     def term_values(self, statistics: Statistics) -> dict[str, Float[Array, ""]]:

@@ -74,8 +74,8 @@ def train_half(path, asked_here, layout=None):
     asked = iter([None] * 6)
     stop = functools.partial(next, asked, STOP) if asked_here else lambda: None
     pieces = mock.patch.object(_epoch, "SECONDS_A_PIECE", 0.0)  # of one batch each
+    checkpoints = Checkpoints(path, every_epochs=None, every_seconds=1e-3, best=None)
     with pieces, pytest.warns(UserWarning, match=STOP):
-        checkpoints = Checkpoints(path, every_epochs=None, every_seconds=1e-3, best=None)
         return train(layout, checkpoints=checkpoints, stop=stop)[1]
 
 
