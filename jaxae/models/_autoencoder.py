@@ -1,5 +1,7 @@
 """What every autoencoder is: a module for one sample that encodes, decodes, and does both."""
 
+from typing import Any
+
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -52,7 +54,7 @@ class Autoencoder(nnx.Module):
         latent = self.encode(x)
         return Outputs(prediction=self.decode(latent), latent=latent)
 
-    def statistics(self, outputs: Outputs) -> dict[str, Statistic]:
+    def statistics(self, outputs: Any) -> dict[str, Statistic]:
         """What of one sample's outputs the model's own state is made of, by name; none here.
 
         Such as a Mean of a one-hot code, for the counts of a codebook. They are merged over the

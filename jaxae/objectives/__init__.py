@@ -28,7 +28,7 @@ A term of your own maps the View of ONE sample to a Mean; here, the size of the 
 ['reconstruction', 'code']
 """
 
-from jaxae.objectives._batch import Batch as Batch
+from jaxae.objectives._batch import Batch as Batch, filled as filled
 from jaxae.objectives._latent import (
     Contractive as Contractive,
     OutputsOf as OutputsOf,
@@ -42,13 +42,14 @@ from jaxae.objectives._merge import (
     Statistics as Statistics,
     axis_name_of as axis_name_of,
     batch_statistics as batch_statistics,
+    batch_summary as batch_summary,
     finish as finish,
     sample_statistics as sample_statistics,
     summary as summary,
     term_values as term_values,
     total as total,
 )
-from jaxae.objectives._pieces import gradient as gradient, joined as joined
+from jaxae.objectives._pieces import gradient as gradient
 from jaxae.objectives._reconstruction import (
     Reconstruction as Reconstruction,
     reconstruction as reconstruction,

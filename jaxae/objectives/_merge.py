@@ -52,19 +52,26 @@ def axis_name_of(model: Any) -> str | None:
 
 
 def batch_statistics(
-    objective: Objective, model: Any, batch: Batch, key: PRNGKeyArray
+    objective: Objective, model: Any, batch: Batch, key: PRNGKeyArray, *, fill: bool = True
 ) -> Statistics:
     """The merged statistics of a batch; those of parts of the data add.
 
-    What a sample of weight 0 holds, even NaN, cannot touch them.
+    Args:
+        objective: the terms.
+        model: what they are of.
+        batch: the samples.
+        key: a random key.
+        fill: whether samples of weight 0 may hold anything, even NaN, which then cannot touch the
+            statistics; False where they are defined.
     """
 
     def one(sample: Batch) -> Statistics:
         return sample_statistics(objective, model, sample, key)
 
+    batch = filled(batch) if fill else batch
     axis_name = axis_name_of(model)
     each = jax.vmap(one) if axis_name is None else jax.vmap(one, axis_name=axis_name)
-    return {name: statistic.merge() for name, statistic in each(filled(batch)).items()}
+    return {name: statistic.merge() for name, statistic in each(batch).items()}
 
 
 def term_values(objective: Objective, statistics: Statistics) -> dict[str, Float[Array, ""]]:
@@ -88,6 +95,11 @@ def summary(objective: Objective, statistics: Statistics) -> Statistics:
     cost would be the square of their number.
     """
     return {name: _over_batches(term, statistics[name]) for name, term in objective.items()}
+
+
+def batch_summary(objective: Objective, statistics: Statistics) -> Statistics:
+    """What is known of one batch, from its merged statistics, without its samples."""
+    return {name: _of_batch(term, statistics[name]) for name, term in objective.items()}
 
 
 def total(objective: Objective, values: dict[str, Array], step: ArrayLike = 0) -> Float[Array, ""]:
@@ -117,11 +129,16 @@ class FinishedMean(Mean):
 
 
 def _over_batches(term: Term, statistics: Statistic) -> Statistic:
-    if not isinstance(statistics, Rows):
-        return statistics.merge()
-    values = jax.lax.map(lambda rows: term.finish(rows.value), statistics)
-    weight = statistics.weight.sum(1)
-    return FinishedMean((weight * values).sum(), weight.sum())
+    if isinstance(statistics, Rows):
+        statistics = jax.lax.map(lambda rows: _of_batch(term, rows), statistics)
+    return statistics.merge()
+
+
+def _of_batch(term: Term, statistic: Statistic) -> Statistic:
+    if not isinstance(statistic, Rows):
+        return statistic
+    weight = statistic.weight.sum()
+    return FinishedMean(weight * term.finish(statistic.value), weight)
 
 
 def _finished(term: Term, statistic: Statistic) -> Array:

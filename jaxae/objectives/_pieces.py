@@ -6,6 +6,7 @@ batch's gradient as well. Where the objective is linear in its statistics, the c
 weights alone, and XLA drops the forward pass that comes first.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxae.losses import add_compensated
+from jaxae.losses import Rows, add_compensated
 from jaxae.objectives._batch import Batch, filled
 from jaxae.objectives._merge import Statistics
 
@@ -27,6 +28,8 @@ def gradient(
     batch: Batch,
     *,
     microbatch_size: int | None = None,
+    shards: int = 1,
+    fill: bool = True,
 ) -> tuple[Any, Statistics]:
     """The gradient of an objective by its parameters, and the batch's merged statistics.
 
@@ -36,6 +39,8 @@ def gradient(
         params: what the gradient is by.
         batch: the samples.
         microbatch_size: how many samples make a piece; None for the whole batch at once.
+        shards: over how many devices the batch is spread in equal parts; each cuts its own.
+        fill: whether samples of weight 0 may hold anything, as in `batch_statistics`.
 
     Returns:
         The gradient, of the parameters' structure, and the statistics.
@@ -45,7 +50,8 @@ def gradient(
         >>> X = jnp.arange(6.0).reshape(3, 2)
         >>> batch = Batch(X, X, jnp.arange(3), jnp.ones(3))
         >>> def squares(scale, batch):
-        ...     return {"mse": mse.merged(scale * batch.input, batch.target)}
+        ...     prediction, weights = scale * batch.input, batch.weight
+        ...     return {"mse": mse.merged(prediction, batch.target, weights=weights)}
         >>> def value(statistics):
         ...     return statistics["mse"].value
         >>> whole, _ = gradient(squares, value, 2.0, batch)
@@ -56,10 +62,11 @@ def gradient(
     samples = len(batch.weight)
     if microbatch_size is None or microbatch_size >= samples:
         return _whole(statistics, finish, params, batch)
-    pieces = _cut(batch, -(-samples // microbatch_size))
+    cut = Cut.of(samples, microbatch_size, shards)
+    pieces = cut.batch(filled(batch) if fill else batch)
 
     def finish_pieces(stacked: Statistics) -> Finished:
-        return finish(joined(stacked))
+        return finish(cut.joined(stacked))
 
     first = jax.lax.map(lambda piece: statistics(params, piece), pieces)
     cotangents = jax.grad(finish_pieces)(first)
@@ -71,12 +78,7 @@ def gradient(
 
     nothing = jax.tree.map(jnp.zeros_like, params)
     (summed, _), stacked = jax.lax.scan(pull, (nothing, nothing), (pieces, cotangents))
-    return summed, joined(stacked)
-
-
-def joined(stacked: Statistics) -> Statistics:
-    """The batch's statistics, from its pieces' merged statistics, stacked."""
-    return {name: statistic.join() for name, statistic in stacked.items()}
+    return summed, cut.joined(stacked)
 
 
 def _whole(
@@ -89,17 +91,55 @@ def _whole(
     return jax.grad(value, has_aux=True)(params)
 
 
-def _cut(batch: Batch, pieces: int) -> Batch:
-    """Pieces along a new leading axis, of every `pieces`-th sample; what is missing weighs 0.
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """How a batch is cut: into pieces of as many samples of each shard.
 
-    Not of neighbours: a batch that is spread over devices stays where it is.
+    They are not neighbours, so that a batch that is spread over devices stays where it is.
+
+    Args:
+        shards: how many equal parts the batch is spread in.
+        samples: how many are in a shard.
+        pieces: how many pieces there are.
     """
-    size = -(-len(batch.weight) // pieces)
 
-    def pad(x: Array) -> Array:
-        return jnp.pad(x, [(0, size * pieces - len(x))] + [(0, 0)] * (x.ndim - 1))
+    shards: int
+    samples: int
+    pieces: int
 
-    def cut(x: Array) -> Array:
-        return x.reshape(size, pieces, *x.shape[1:]).swapaxes(0, 1)
+    @classmethod
+    def of(cls, samples: int, microbatch_size: int, shards: int) -> "Cut":
+        """The cut of so many samples; into pieces without shards where these are not equal."""
+        shards = 1 if samples % shards else shards
+        size = max(1, microbatch_size // shards)
+        return cls(shards, samples // shards, -(-samples // (shards * size)))
 
-    return jax.tree.map(cut, filled(jax.tree.map(pad, batch)))
+    @property
+    def size(self) -> int:
+        """How many samples of a shard are in a piece."""
+        return -(-self.samples // self.pieces)
+
+    def batch(self, batch: Batch) -> Batch:
+        """Pieces along a new leading axis; what is missing repeats a sample, at weight 0."""
+        repeated = jax.tree.map(lambda x: self._apart(x, mode="edge"), batch)
+        return dataclasses.replace(repeated, weight=self._apart(batch.weight))
+
+    def joined(self, stacked: Statistics) -> Statistics:
+        """The batch's statistics, from its pieces' merged statistics, stacked."""
+        return {
+            name: jax.tree.map(self._together, x) if isinstance(x, Rows) else x.join()
+            for name, x in stacked.items()
+        }
+
+    def _apart(self, x: Array, **padding: Any) -> Array:
+        own = x.reshape(self.shards, self.samples, *x.shape[1:])
+        missing = self.size * self.pieces - self.samples
+        own = jnp.pad(own, [(0, 0), (0, missing)] + [(0, 0)] * (x.ndim - 1), **padding)
+        own = own.reshape(self.shards, self.size, self.pieces, *x.shape[1:])
+        return jnp.moveaxis(own, 2, 0).reshape(self.pieces, -1, *x.shape[1:])
+
+    def _together(self, x: Array) -> Array:
+        """Pieces as they were before they were taken apart, without what was missing."""
+        own = x.reshape(self.pieces, self.shards, self.size, *x.shape[2:])
+        own = jnp.moveaxis(own, 0, 2).reshape(self.shards, -1, *x.shape[2:])
+        return own[:, : self.samples].reshape(-1, *x.shape[2:])

@@ -25,6 +25,11 @@ from jaxae.training._checkpoint import (
     save_checkpoint as save_checkpoint,
 )
 from jaxae.training._checkpoints import Checkpoints as Checkpoints
+from jaxae.training._distributed import (
+    is_writer as is_writer,
+    join as join,
+    wait_for_all as wait_for_all,
+)
 from jaxae.training._early_stopping import EarlyStopping as EarlyStopping
 from jaxae.training._fit import fit as fit
 from jaxae.training._history import Epoch as Epoch, History as History

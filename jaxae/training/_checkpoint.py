@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 
 from jaxae.training._state import Model
@@ -12,6 +13,8 @@ from jaxae.training._state import Model
 
 def save_checkpoint(path: str | os.PathLike, model: nnx.Module) -> None:
     """Write a model's arrays to a new directory, which appears only when it is complete.
+
+    Of several processes all call it, and one writes.
 
     Args:
         path: the directory, which must not exist.
@@ -35,7 +38,10 @@ def save_checkpoint(path: str | os.PathLike, model: nnx.Module) -> None:
     path = Path(path).absolute()
     if path.exists():
         raise ValueError(f"{path} exists, expected a new path for the checkpoint")
-    ocp.save(str(path), nnx.to_pure_dict(nnx.state(model)))
+    arrays = nnx.to_pure_dict(nnx.state(model))
+    if jax.process_count() > 1:  # each of which has its own copy, for one of them to write
+        arrays = jax.tree.map(np.asarray, arrays)
+    ocp.save(str(path), arrays)
 
 
 def load_checkpoint(path: str | os.PathLike, model: Model) -> Model:

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxae.training._distributed import agreed
 from jaxae.training._held import checksum, flat, kinds, unflat
 from jaxae.training._identity import difference
 
@@ -70,6 +71,7 @@ class Saver:
         self.path = Path(checkpoints.path).absolute()
         self._saved, self._failed = time.monotonic(), False
         self._best: tuple[float, int] | None = None
+        self._last: int | None = None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
@@ -88,9 +90,13 @@ class Saver:
         if epoch is not None and every is not None and epoch % every == 0:
             return True
         seconds = self.checkpoints.every_seconds
-        if seconds is None or time.monotonic() - self._saved < seconds:
+        if seconds is None:
             return False
-        return not self._checkpointer.is_saving_in_progress()  # a slow disk delays no training
+        # A slow disk delays no training.
+        waited = (
+            0.0 if self._checkpointer.is_saving_in_progress() else time.monotonic() - self._saved
+        )
+        return agreed(waited) >= seconds
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
         """Which of some checkpoints are kept, for Orbax: the latest, and the best."""
@@ -110,9 +116,10 @@ class Saver:
         Warns:
             UserWarning: no checkpoint can be written, e.g. because the disk is full.
         """
-        if self._failed or number in self.numbers:
+        # The last one may not be on the disk yet, or be seen there by some processes alone.
+        if self._failed or number == self._last or number in self.numbers:
             return
-        self._saved = time.monotonic()
+        self._saved, self._last = time.monotonic(), number
         if metric is not None and (self._best is None or metric < self._best[0]):
             self._best = metric, number
         held = flat(arrays)

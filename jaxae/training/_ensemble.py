@@ -48,6 +48,10 @@ class Ensemble:
         """The objective's value of each."""
         return jax.vmap(self.one.finish)(statistics, updates)
 
+    def batch_summary(self, statistics: Statistics) -> Statistics:
+        """What is known of each one's batch."""
+        return jax.vmap(self.one.batch_summary)(statistics)
+
     def summary(self, stacked: Statistics) -> Statistics:
         """Each one's summary of batches."""
         return jax.vmap(self.one.summary, 1)(stacked)

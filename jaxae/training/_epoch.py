@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxae.objectives import Statistics
+from jaxae.training._distributed import agreed
 from jaxae.training._ensemble import Ensemble, mean_and_deviation
 from jaxae.training._history import Epoch
 from jaxae.training._layout import Layout
@@ -104,6 +105,8 @@ def start(program: Program, state: State) -> Position:
     """The position before the first batch, everything compiled."""
     chunk = next(program.train.chunks(state.key, 1, 0))
     progress = begin(program.step, state, chunk)
+    placed = program.layout.place(progress._replace(state=None))
+    progress = placed._replace(state=state)
     progress = advance(program.step, program.layout, progress, chunk, jnp.int32(0))
     done = _nothing(program, progress)
     progress, done = end_chunk(program.step, progress, done)
@@ -163,7 +166,7 @@ def _run_chunk(
         position = position._replace(progress=jax.block_until_ready(progress))
         loss = np.asarray(progress.loss)
         run = position.batch(program.train)
-        rate = _samples(program.train, first, run) / (time.perf_counter() - begun)
+        rate = agreed(_samples(program.train, first, run) / (time.perf_counter() - begun))
         watch.report(position.epoch, run, float(loss.mean()), rate)
         if not np.isfinite(loss).all():
             raise FloatingPointError(_fault(program, position, "the loss is"))

@@ -15,6 +15,7 @@ from jaxtyping import PRNGKeyArray
 from jaxae.losses import BaseLoss
 from jaxae.objectives import Objective, Term, reconstruction
 from jaxae.training._checkpoints import Checkpoints, Saver
+from jaxae.training._distributed import agreed_reason, is_writer
 from jaxae.training._early_stopping import EarlyStopping
 from jaxae.training._ensemble import Ensemble, Keys, initial_states
 from jaxae.training._epoch import Program, Stopped, Watch, run_epoch, start
@@ -135,6 +136,7 @@ def fit(
         True
     """
     objective = _objective(loss, objective)
+    loggers = loggers if is_writer() else ()
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}, expected at least 1")
     if on_nonfinite not in ("stop", "skip"):
@@ -168,6 +170,7 @@ def fit(
         average_decay=average_decay,
         constraint=constraint,
         skip_nonfinite=on_nonfinite == "skip",
+        shards=layout.count,
     )
     program = Program(made if seeds is None else Ensemble(made), layout, train, test)
 
@@ -179,8 +182,8 @@ def fit(
         session = Session(program, models, position, saver, early_stopping)
         _begin(session, resume, epochs)
         try:
-            with progress_bar(epochs, train.batches, show=show_progress) as report:
-                watch = Watch(report, session.watch, stop)
+            with progress_bar(epochs, train.batches, show=show_progress and is_writer()) as report:
+                watch = Watch(report, session.watch, lambda: agreed_reason(stop()))
                 while session.position.epoch <= epochs and not (stopped := session.exhausted):
                     rate = session.rows[-1].samples_per_second if session.rows else 0.0
                     position, row = run_epoch(program, session.position, rate, watch)
@@ -269,7 +272,8 @@ def _reason(reason: BaseException, session: Session) -> str:
     """Why training ended; what Ctrl-C would lose is saved, where it is worth a checkpoint."""
     saver = session.saver
     if isinstance(reason, KeyboardInterrupt):
-        if saver is not None and (session.rows or saver.numbers):
+        # Of several processes each may stand elsewhere.
+        if jax.process_count() == 1 and saver is not None and (session.rows or saver.numbers):
             session.save()
         return str(reason) or f"interrupted in epoch {len(session.rows) + 1}"
     if saver is None or not saver.numbers:

@@ -41,7 +41,7 @@ class Progress(NamedTuple):
         next: the batch that comes next.
         loss: the last batch's loss; training stops where it is not finite.
         state: the state before that batch.
-        means: each batch's merged statistics, stacked; zeros where it has not been run.
+        means: each batch's summary, stacked; zeros where it has not been run.
     """
 
     next: Any
@@ -63,10 +63,12 @@ class Values(NamedTuple):
 
 
 def take(chunk: Chunk, batch: Int[Array, ""]) -> Batch:
-    """A batch of a chunk, whose targets are the inputs."""
+    """A batch of a chunk, whose targets are the inputs; its padding repeats its first sample."""
     places = chunk.order[batch]
     present = places != PADDING
-    places = jnp.maximum(places, 0)
+    # Read from the order, not from the row: that may be spread over devices.
+    first = chunk.order[batch, ..., :1]
+    places = jnp.maximum(jnp.where(present, places, first), 0)
 
     def gather(x: Array) -> Array:
         return x.at[places].get(mode="promise_in_bounds")
@@ -83,8 +85,8 @@ def begin(step: Step | Ensemble, state: State, chunk: Chunk) -> Progress:
     """A chunk of which no batch has been run."""
 
     def first(state: State, chunk: Chunk) -> tuple[Array, Statistics]:
-        statistics = _of_terms(step, step.evaluated(state, take(chunk, jnp.int32(0))))
-        return step.finish(statistics, state.step), statistics
+        statistics = step.evaluated(state, take(chunk, jnp.int32(0)))
+        return step.finish(statistics, state.step), step.batch_summary(statistics)
 
     loss, statistics = jax.eval_shape(first, state, chunk)
     batches = len(chunk.order)
@@ -114,15 +116,19 @@ def advance(
 
     def run(progress: Progress) -> Progress:
         batch = layout.spread_batch(take(chunk, progress.next))
-        state, statistics = step.update(progress.state, batch)
-        statistics = _of_terms(step, statistics)
+        state, statistics = step.update(_fetched(layout, progress.state), batch)
         loss = step.finish(statistics, progress.state.step)
         means = jax.tree.map(
-            lambda stack, mean: stack.at[progress.next].set(mean), progress.means, statistics
+            lambda stack, mean: stack.at[progress.next].set(mean),
+            progress.means,
+            step.batch_summary(statistics),
         )
-        return Progress(progress.next + 1, loss, layout.keep_state(state), means)
+        return _kept(layout, Progress(progress.next + 1, loss, state, means))
 
-    return jax.lax.while_loop(lambda p: (p.next < stop) & jnp.isfinite(p.loss).all(), run, progress)
+    def unfinished(progress: Progress) -> Array:
+        return (progress.next < stop) & jnp.isfinite(progress.loss).all()
+
+    return _kept(layout, jax.lax.while_loop(unfinished, run, progress))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -154,9 +160,10 @@ def add(first: Statistics, second: Statistics) -> Statistics:
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def chunk_summary(step: Step | Ensemble, layout: Layout, state: State, chunk: Chunk) -> Statistics:
     """What is known of all batches of a chunk that is not trained on."""
+    state = _fetched(layout, state)
 
     def statistics(batch: Array) -> Statistics:
-        return step.evaluated(state, layout.spread_batch(take(chunk, batch)))
+        return step.batch_summary(step.evaluated(state, layout.spread_batch(take(chunk, batch))))
 
     return step.summary(jax.lax.map(statistics, jnp.arange(len(chunk.order))))
 
@@ -180,9 +187,16 @@ def finite(*trees: Any) -> Bool[Array, ""]:
     return jnp.all(jnp.stack([jnp.isfinite(x).all() for x in floats]))
 
 
-def _of_terms(step: Step | Ensemble, statistics: Statistics) -> Statistics:
-    """The statistics of the terms, without those of the model's own."""
-    return {name: statistics[name] for name in step.objective}
+def _kept(layout: Layout, progress: Progress) -> Progress:
+    """A Progress where it was, so that the loop goes on from there and is compiled once."""
+    after, loss, means = layout.copied((progress.next, progress.loss, progress.means))
+    return Progress(after, loss, layout.keep_state(progress.state), means)
+
+
+def _fetched(layout: Layout, state: State) -> State:
+    """A state whose parameters each device has all of, for the time of a step."""
+    params, average = layout.copied((state.params, state.average))
+    return dataclasses.replace(state, params=params, average=average)
 
 
 def batch_values(step: Step | Ensemble, progress: Progress) -> dict[str, Float[Array, ""]]:

@@ -65,12 +65,14 @@ class Resident:
     """Samples on the device.
 
     Args:
-        rows: all of them, shape (N, ...).
+        rows: all of them, shape (N, ...); zeros may follow them.
+        samples: how many there are.
         batch_size: how many make one update.
         layout: the devices that they are on.
     """
 
     rows: Float[Array, "N ..."]
+    samples: int
     batch_size: int
     layout: Layout
 
@@ -83,12 +85,8 @@ class Resident:
             ValueError: samples that are none or not finite; a batch size that does not fit.
         """
         rows = _checked(name, samples)
-        return cls(layout.place_data(rows), fitting(batch_size, len(rows)), layout)
-
-    @property
-    def samples(self) -> int:
-        """How many there are."""
-        return len(self.rows)
+        batch_size = fitting(batch_size, len(rows))
+        return cls(layout.place_data(rows), len(rows), batch_size, layout)
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
@@ -98,7 +96,7 @@ class Resident:
     @property
     def batches(self) -> int:
         """How many batches an epoch has."""
-        return -(-len(self.rows) // self.batch_size)
+        return -(-self.samples // self.batch_size)
 
     @property
     def batches_a_chunk(self) -> int:
@@ -111,19 +109,19 @@ class Resident:
 
     def in_order(self) -> Iterator[Chunk]:
         """All samples once, as one chunk."""
-        yield self._chunk(in_order(len(self.rows), self.batch_size, self.layout.count))
+        yield self._chunk(in_order(self.samples, self.batch_size, self.layout.count))
 
     def fingerprint(self) -> str:
         """How many samples of which shape, and the sum of all their bits."""
         bits = np.asarray(_checksum(self.rows)).item()
-        shape = "×".join(map(str, self.rows.shape))
+        shape = "×".join(map(str, (self.samples, *self.feature_shape)))
         return f"{shape} {self.rows.dtype} {bits:08x}"
 
     def _orders(self, key: Key[Array, "..."], epoch: int) -> np.ndarray:
         """The epoch's order by each key; of several, one for each model, along the second axis."""
         if key.ndim:
             return np.stack([self._orders(one, epoch) for one in key], axis=1)
-        return shuffled(key, epoch, len(self.rows), self.batch_size, self.layout.count)
+        return shuffled(key, epoch, self.samples, self.batch_size, self.layout.count)
 
     def _chunk(self, order: np.ndarray) -> Chunk:
         return Chunk(self.rows, None, self.layout.place(order))

@@ -62,6 +62,7 @@ class Session:
 
     def trained(self, state: State) -> Any:
         """The model of a state, or a list of them where several are trained at once."""
+        state = self.program.layout.local(state)
         if not isinstance(self.program.step, Ensemble):
             return trained_model(self.models[0], state)
         states = model_states(state, len(self.models))

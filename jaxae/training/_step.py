@@ -16,6 +16,8 @@ from jaxae.objectives import (
     Statistics,
     axis_name_of,
     batch_statistics,
+    batch_summary,
+    filled,
     finish,
     gradient,
     summary,
@@ -41,6 +43,7 @@ class Step:
         average_decay: of the moving average of the parameters, e.g. 0.999; None for no average.
         constraint: maps the parameters after an update to those that are kept.
         skip_nonfinite: whether an update that is not finite is dropped, and counted.
+        shards: over how many devices a batch is spread, so that each cuts its own microbatches.
 
     Raises:
         ValueError: when it is used, microbatches for a model that couples the samples of a batch.
@@ -54,6 +57,7 @@ class Step:
     average_decay: float | None = None
     constraint: Callable[[Any], Any] | None = None
     skip_nonfinite: bool = False
+    shards: int = 1
 
     def evaluated(self, state: State, batch: Batch) -> Statistics:
         """A batch's merged statistics under the parameters that count after training."""
@@ -65,14 +69,18 @@ class Step:
         model = nnx.merge(self.graphdef, params, state.rest)
         key = jax.random.fold_in(state.key, state.step)
         batch = dataclasses.replace(batch, input=inputs)
-        return batch_statistics(self.objective, model, batch, key)
+        return batch_statistics(self.objective, model, batch, key, fill=False)
 
     def finish(self, statistics: Statistics, updates: Any) -> Float[Array, ""]:
         """The objective's value after so many updates, from merged statistics."""
         return finish(self.objective, statistics, updates)
 
+    def batch_summary(self, statistics: Statistics) -> Statistics:
+        """What is known of a batch, from its merged statistics, without its samples."""
+        return batch_summary(self.objective, statistics)
+
     def summary(self, stacked: Statistics) -> Statistics:
-        """What is known of batches, from each one's merged statistics; summaries add."""
+        """What is known of batches, from each one's statistics or summary; summaries add."""
         return summary(self.objective, stacked)
 
     def term_values(self, statistics: Statistics) -> dict[str, Float[Array, ""]]:
@@ -82,7 +90,8 @@ class Step:
     def update(self, state: State, batch: Batch) -> tuple[State, Statistics]:
         """The state after one update, and the statistics from before it.
 
-        The batch must hold a sample that counts: an optimizer moves on momentum alone.
+        The batch must hold a sample that counts: an optimizer moves on momentum alone. Its padding
+        must be something at which the model is defined, such as another sample.
         """
         self._check_microbatches(state)
         slopes, statistics = gradient(
@@ -91,6 +100,8 @@ class Step:
             state.params,
             batch,
             microbatch_size=self.microbatch_size,
+            shards=self.shards,
+            fill=False,
         )
         new = self.next_state(state, slopes, statistics)
         return self._finite(state, new, statistics) if self.skip_nonfinite else (new, statistics)
@@ -108,13 +119,13 @@ class Step:
         return State(params, rest, optimizer, state.key, state.step + 1, state.skipped, average)
 
     def __call__(self, state: State, batch: Batch) -> tuple[State, Statistics]:
-        """As `update`, but a batch of nothing but padding leaves the state as it is."""
+        """As `update`, of any padding; a batch of nothing else leaves the state as it is."""
 
         def keep(state: State, batch: Batch) -> tuple[State, Statistics]:
             return state, self.statistics(state.params, state, batch)
 
         present = jnp.any(batch.weight != 0)
-        return jax.lax.cond(present, self.update, keep, state, batch)
+        return jax.lax.cond(present, self.update, keep, state, filled(batch))
 
     def _check_microbatches(self, state: State) -> None:
         model = nnx.merge(self.graphdef, state.params, state.rest)

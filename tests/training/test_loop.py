@@ -94,9 +94,9 @@ def test_parameters_that_are_not_finite_are_seen(X):
     assert not finite(run(step, state, X, 0), (jnp.float32(np.inf),))
 
 
-def test_padding_is_taken_as_the_first_sample_with_weight_zero(X):
+def test_padding_is_taken_as_the_batchs_first_sample_with_weight_zero(X):
     batch = take(Chunk(X, None, jnp.array([[3, -1]])), jnp.int32(0))
-    assert (batch.input == X[jnp.array([3, 0])]).all()
+    assert (batch.input == X[jnp.array([3, 3])]).all()
     assert batch.weight.tolist() == [1, 0]
     assert batch.index.tolist() == [3, -1]
 
