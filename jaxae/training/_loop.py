@@ -26,7 +26,8 @@ class Chunk:
         index: each sample's index in all of the data, which its noise belongs to; None where the
             samples are all of the data.
         order: the places in `samples` of each batch's, shape (batches, batch size), or (batches,
-            models, batch size) where each model has an order of its own; −1 is padding.
+            models, batch size) where each model has an order of its own; −1 is padding, which
+            follows a batch's samples.
     """
 
     samples: Any

@@ -179,7 +179,8 @@ class Centred(Autoencoder):
     feature_shape, likelihood, axis_name = (FEATURES,), bernoulli, "batch"
 
     def __init__(self, rngs):
-        self.into = nnx.Linear(FEATURES, LATENTS, rngs=rngs)
+        # No bias: its gradient would be 0.
+        self.into = nnx.Linear(FEATURES, LATENTS, use_bias=False, rngs=rngs)
         self.out = nnx.Linear(LATENTS, FEATURES, rngs=rngs)
 
     def __call__(self, x, *, key, weight):
