@@ -1,11 +1,13 @@
-"""How what is masked stays out of a sum, whatever is there: by its arrays being 0, and then?
+"""Masking: how what is masked stays out of a sum, whatever is there.
 
-"choice"  takes 0 for the error, whatever it is where every array is 0.
-"slopes"  takes 0 for the error too, and sets arrays to 0 only where slopes are taken. Faster where
-          an error is computed from several numbers, which the others have to write anew. The error
-          must not close over arrays that are traced.
-"product" multiplies the error, finite with finite slopes where every array is 0.
-"inputs"  does no more: the error is 0 there.
+"choice"  sets the arrays to 0, and takes 0 for the error, whatever it is there.
+
+The others take 0 for the error only, where no slope is taken; faster, because no array is written
+anew. The error must not close over arrays that are traced. Where slopes are taken,
+
+"slopes"  sets the arrays to 0, and takes 0 for the error;
+"product" sets the arrays to 0, and multiplies the error, which is finite with finite slopes there;
+"inputs"  sets the arrays to 0, where the error is 0.
 
 Where an error ends in a logarithm, the last two are faster: XLA on CPU adds up logarithms, and
 products of them, as it goes, but no choices of them.
@@ -15,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import jax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from jaxae.losses._coverage import Coverage
 
@@ -33,31 +35,27 @@ def masked_errors(
         coverage: what is present.
         masking: how what is absent stays out.
     """
-    present = coverage.present
-    if masking == "slopes" and present is not None:
-        values = _masked_in_slopes(errors)(present, *arrays)
-    else:
-        values = errors(*coverage.cover(arrays))
-    coverage = coverage.of_events(values.ndim)
-    if masking in ("choice", "slopes"):
-        return coverage.weigh(values)
-    if coverage.weights is not None:
-        return coverage.kept_weights(values.ndim) * values
-    return coverage.multiply(values) if masking == "product" else values
-
-
-def _masked_in_slopes(errors: Callable[..., Array]) -> Callable[..., Array]:
-    """The errors, and slopes as if the arrays were 0 where what comes first is False."""
-
-    def kept(present: Bool[Array, "..."], *arrays: Array) -> Array:
-        return errors(*Coverage(present, None).cover(arrays))
+    if masking == "choice" or coverage.present is None:
+        return _weighed(coverage, errors(*coverage.cover(arrays)))
 
     @jax.custom_jvp
-    def value(present: Bool[Array, "..."], *arrays: Array) -> Array:
-        return errors(*arrays)
+    def value(coverage: Coverage, *arrays: Array) -> Array:
+        return _weighed(coverage, errors(*arrays))
+
+    def with_slopes(coverage: Coverage, *arrays: Array) -> Array:
+        return _weighed(coverage, errors(*coverage.cover(arrays)), masking)
 
     @value.defjvp
     def _value_jvp(primals, tangents):
-        return jax.jvp(kept, primals, tangents)
+        return jax.jvp(with_slopes, primals, tangents)
 
-    return value
+    return value(coverage, *arrays)
+
+
+def _weighed(coverage: Coverage, errors: Array, masking: Masking = "choice") -> Array:
+    coverage = coverage.of_events(errors.ndim)
+    if masking in ("choice", "slopes"):
+        return coverage.weigh(errors)
+    if coverage.weights is not None:
+        return coverage.kept_weights(errors.ndim) * errors
+    return coverage.multiply(errors) if masking == "product" else errors
