@@ -20,7 +20,9 @@ def _numbers(random: Random, shape: Shape) -> Arrays:
 
 
 def _positive(random: Random, shape: Shape) -> Arrays:
-    return _apart(abs(_normal(random, shape)), random.random(shape, np.float32) + np.float32(0.1))
+    """Never 0, where Keras's msle has another slope."""
+    first = np.maximum(abs(_normal(random, shape)), np.float32(1e-3))
+    return _apart(first, random.random(shape, np.float32) + np.float32(0.1))
 
 
 def _logits(random: Random, shape: Shape) -> Arrays:

@@ -1,4 +1,4 @@
-"""What a mask costs: of every elementwise loss, against a masked mean and against no mask."""
+"""What a mask costs losses of numbers and classes: against a masked mean, and against no mask."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -59,7 +59,7 @@ LOSSES = {
 
 
 def masked(effort: Effort) -> Result:
-    """Time every elementwise loss under a mask, value alone and value with gradient."""
+    """Time losses of numbers and classes under a mask, value alone and value with gradient."""
     all_turns, comparisons = [], []
     for name, (loss, inputs) in LOSSES.items():
         arrays = _arrays(loss.error, inputs)

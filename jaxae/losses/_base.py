@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,8 @@ from jaxtyping import Array, Float
 from jaxae.losses._arguments import Arguments
 from jaxae.losses._coverage import Coverage
 from jaxae.losses._documentation import documentation
-from jaxae.losses._error import event_of, parameters_of
+from jaxae.losses._error import Masking, event_of, parameters_of
+from jaxae.losses._hyperparameters import check_choice
 from jaxae.losses._mean import Statistic
 
 Documented = TypeVar("Documented", bound="BaseLoss")
@@ -40,6 +41,7 @@ class BaseLoss:
                 f"the error is {self.error!r}, expected a function of arrays, such as "
                 "squared_error or HuberError(0.5)"
             )
+        check_choice("masking", event_of(self.error).masking, get_args(Masking))
 
     def mean(
         self, *arrays: ArrayLike, where: ArrayLike | None = None, weights: ArrayLike | None = None

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxae.losses._elementary import log1p
-from jaxae.losses._error import Event, closed_form, from_logits, takes
+from jaxae.losses._error import closed_form, from_logits
 from jaxae.losses._fusion import unshared
 from jaxae.losses._hyperparameters import check_from_to, store_python_numbers
 from jaxae.losses._likelihood import Likelihood
@@ -20,7 +20,6 @@ def _slope(logits: Array, target: Array) -> Array:
     return (1 - target) * jax.nn.sigmoid(logits) - target * jax.nn.sigmoid(-logits)
 
 
-@takes(Event(masking="product"))
 @from_logits
 @closed_form(_slope)
 def binary_cross_entropy(
@@ -66,7 +65,6 @@ def _from_logits_jvp(primals, tangents):
     return value, _slope(z, y) * dz - z * dy
 
 
-@takes(Event(masking="product"))
 @from_logits
 @dataclasses.dataclass(frozen=True)
 class BinaryCrossEntropy:

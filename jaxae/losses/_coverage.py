@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jaxae.losses._error import Masking
 from jaxae.losses._fusion import apart
 
 Count = Literal["weight", "valid", "nonzero", "all"]
@@ -52,17 +53,19 @@ class Coverage(NamedTuple):
         """The arrays where present, else 0."""
         return tuple(self.keep(x) for x in arrays)
 
-    def weigh(self, errors: Float[Array, "..."]) -> Float[Array, "..."]:
+    def weigh(
+        self, errors: Float[Array, "..."], masking: Masking = "choice"
+    ) -> Float[Array, "..."]:
         """The errors as they enter the total: w·e where present, else 0."""
-        errors = self.keep(errors)
-        return errors if self.weights is None else self.kept_weights(errors.ndim) * errors
-
-    def multiply(self, errors: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The errors times 1 where not masked, times 0 elsewhere."""
-        if self.valid is None:
+        coverage = self.of_events(errors.ndim)
+        if masking in ("choice", "slopes"):
+            errors = coverage.keep(errors)
+        if coverage.weights is not None:
+            return coverage._kept_weights(errors.ndim) * errors
+        if masking != "product" or coverage.valid is None:
             return errors
         # As numbers in memory: XLA on CPU adds up no product with what it converts as it goes.
-        return apart(_align(self.valid, errors.ndim).astype(errors.dtype)) * errors
+        return apart(_align(coverage.valid, errors.ndim).astype(errors.dtype)) * errors
 
     def counts(self, count: Count) -> Array | None:
         """How often each element enters the denominator, or whether; None if each does once."""
@@ -70,11 +73,10 @@ class Coverage(NamedTuple):
             return None
         if count == "weight" and self.weights is not None:
             rank = max(self.weights.ndim, 0 if self.valid is None else self.valid.ndim)
-            return self.kept_weights(rank)
+            return self._kept_weights(rank)
         return self.present if count == "nonzero" else self.valid
 
-    def kept_weights(self, rank: int) -> Array:
-        """The weights where present, else 0, for errors of this rank."""
+    def _kept_weights(self, rank: int) -> Array:
         assert self.weights is not None
         return self.keep(_align(self.weights, rank))
 

@@ -94,8 +94,7 @@ class Loss(BaseLoss):
             ValueError: shapes that differ, or that are not a prefix.
         """
         converted, coverage = self.converted(arrays, where, weights)
-        masking = event_of(self.error).masking
-        errors = masked_errors(self.errors, converted, coverage, masking)
+        errors = masked_errors(self.errors, converted, coverage, event_of(self.error))
         total, coverage = errors.sum(), coverage.of_events(errors.ndim)
         if self.unit == "total":
             return Total(total)

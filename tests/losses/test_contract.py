@@ -114,6 +114,8 @@ def test_what_is_masked_or_weighs_nothing_cannot_touch_the_result(loss, bad):
     weights = np.where(WHERE, WEIGHTS, bad).astype(np.float32)
     got = value_and_gradients(loss, spoilt, WHERE, weights)
     chex.assert_trees_all_equal(got, expected)
+    # A value alone is masked otherwise than one with its gradients.
+    assert loss(*spoilt, where=WHERE, weights=weights) == about(expected[0])
     assert are_finite(got[1])
     assert vanish(got[1], absent)
 
