@@ -18,11 +18,12 @@ from jaxae.losses import (
     log_cosh,
     log_cosh_error,
 )
+from jaxae.losses._error import name_of
 
 EPSILON = float(np.float32(1e-3))  # what float32 makes of it
 ERRORS = [HuberError(), HuberError(0.25), log_cosh_error, CharbonnierError(), CharbonnierError(2.0)]
 EXTREMES = [1e30, -1e30, 1e4, -1e4, 1.0, 0.0, 1e-40]
-every_error = pytest.mark.parametrize("error", ERRORS, ids=str)
+every_error = pytest.mark.parametrize("error", ERRORS, ids=name_of)
 
 
 def grid(rng):
