@@ -20,7 +20,7 @@ MAY_USE = {
     "training": {"objectives", "losses"},
     "evaluation": {"objectives", "models", "losses"},
     "runs": {"losses", "models", "objectives", "data", "training", "evaluation"},
-    "cli": {"runs"},
+    "cli": {"runs", "training"},
 }
 PUBLIC = [room for room in MAY_USE if room != "cli"]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jax.typing import ArrayLike
 from numpy.lib import format as npy
 
 from jaxae.data._numpy import read_header
@@ -20,7 +19,7 @@ MAGIC = b"\x83\xaf"
 OPTIONS = "group_size:1"
 
 
-def write_array_record(path: str | os.PathLike, samples: Iterable[ArrayLike]) -> None:
+def write_array_record(path: str | os.PathLike, samples: Iterable[Any]) -> None:
     """Write samples to an ArrayRecord file, from which they can be streamed in any order.
 
     Each record holds one sample in NumPy's format (.npy): a header of its shape and dtype, the same
@@ -93,7 +92,7 @@ def recorded_samples(path: Path) -> Samples:
     return Samples(str(path), (count, *promise.shape), promise.dtype, read)
 
 
-def _write(writer: Any, path: Path, samples: Iterable[ArrayLike]) -> None:
+def _write(writer: Any, path: Path, samples: Iterable[Any]) -> None:
     first, header = None, b""
     for i, sample in enumerate(samples):
         sample = np.asarray(sample, order="C")
