@@ -21,9 +21,9 @@ from benchmarks._timing import Effort
 # How many rounds count, and how many with --quick.
 ROUNDS = {
     "imports": (21, 3),
-    "losses": (15, 3),
-    "masked": (9, 3),
-    "elementwise": (11, 3),
+    "losses": (21, 3),
+    "masked": (15, 3),
+    "elementwise": (21, 3),
     "training": (31, 2),
     "scaling": (7, 2),
     "streaming": (15, 3),

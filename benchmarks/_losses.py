@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from benchmarks._draw import draw
 from benchmarks._question import NO_SLOWER, Question, ask
 from benchmarks._result import Comparison, Result, Target
 from benchmarks._timing import Effort
@@ -91,7 +92,6 @@ def losses(effort: Effort) -> Result:
 
 
 def _draw(shape: tuple[int, int]) -> Batch:
-    random = np.random.default_rng()
-    predictions = jnp.asarray(random.standard_normal(shape, np.float32))
-    targets = jnp.asarray(random.random(shape, np.float32))
-    return predictions, targets, jnp.asarray(random.random(shape, np.float32) < 0.7)
+    predictions, targets = (jnp.asarray(x) for x in draw("logits", *shape))
+    where = np.random.default_rng().random(shape, np.float32) < 0.7
+    return predictions, targets, jnp.asarray(where)

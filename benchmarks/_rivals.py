@@ -2,11 +2,10 @@
 
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from jaxae import losses
@@ -84,18 +83,23 @@ def installed(library: str) -> bool:
     return importlib.util.find_spec(library) is not None
 
 
-def contender(library: str, function: Callable, arrays: tuple, gradient: bool) -> tuple[Any, tuple]:
-    """A library's function compiled as its users do, with its value or gradient, and its arrays."""
+def contender(
+    library: str, function: Callable, arrays: Sequence[jax.Array], gradient: bool
+) -> tuple[Any, tuple]:
+    """A library's function compiled as its users do, with its value or gradient, and its arrays.
+
+    All libraries read the same memory: where arrays lie decides some percent.
+    """
     if library == "torch":
         import torch  # pyright: ignore[reportMissingImports]
 
-        prediction, target = (torch.from_numpy(x.copy()) for x in arrays)
+        prediction, target = (torch.from_dlpack(x) for x in arrays)
         target = target.long() if target.dtype == torch.int32 else target
         if not gradient:
             return function, (prediction, target)
         return _torch_gradient(function), (prediction.requires_grad_(), target)
     function = jax.value_and_grad(function) if gradient else function
-    return jax.jit(function), tuple(jnp.asarray(x) for x in arrays)
+    return jax.jit(function), tuple(arrays)
 
 
 def _torch_gradient(function: Callable) -> Callable:

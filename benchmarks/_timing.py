@@ -14,7 +14,7 @@ Measure = Callable[[], float]
 
 # A disturbed round is measured again, until there were this many for each that is wanted.
 ATTEMPTS = 3
-REPETITION = 0.2  # seconds
+LEAD, REPETITION = 0.05, 0.1  # seconds
 
 
 class Effort(NamedTuple):
@@ -133,18 +133,23 @@ def seconds_a_call(function: Callable, *arguments: jax.Array) -> Measure:
     """A measure of the seconds that one call takes until its result is ready.
 
     A repetition averages over as many calls as fill `REPETITION`: one call is too short for a clock
-    that says what other processes took.
+    that says what other processes took. The calls of the `LEAD` before it do not count: threads of
+    the contender before, such as torch's, keep the cores busy for a while after it is done.
 
     Args:
         function: what is called; the round that warms up compiles it.
         *arguments: what it is called with.
     """
 
-    def measure() -> float:
+    def seconds(duration: float) -> float:
         start, elapsed, calls = time.perf_counter(), 0.0, 0
-        while elapsed < REPETITION:
+        while elapsed < duration:
             jax.block_until_ready(function(*arguments))
             elapsed, calls = time.perf_counter() - start, calls + 1
         return elapsed / calls
+
+    def measure() -> float:
+        seconds(LEAD)
+        return seconds(REPETITION)
 
     return measure

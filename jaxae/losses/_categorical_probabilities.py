@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
-from jaxae.losses._clip import clipped
+from jaxae.losses._clip import bounds, clipped
 from jaxae.losses._elementary import saturated
 from jaxae.losses._error import Event, takes
+from jaxae.losses._fusion import fenced
 from jaxae.losses._hyperparameters import check_between, check_from_to, store_python_numbers
 from jaxae.losses._loss import Loss
 from jaxae.losses._smoothing import smooth
@@ -26,7 +27,7 @@ class Shares(NamedTuple):
     Args:
         clipped: the shares q.
         inside: whether a share was left as it is.
-        total: what the numbers were divided by: their sum, or 1 where that is 0.
+        total: what the numbers were divided by: their sum, and nearly nothing where that is 0.
     """
 
     clipped: Array
@@ -36,7 +37,7 @@ class Shares(NamedTuple):
     @classmethod
     def of(cls, p: Array, epsilon: float) -> "Shares":
         """The shares of numbers p, of shape (..., K)."""
-        total = _total(p)[..., None]
+        total = fenced(_total(p))[..., None]
         share = p / total
         inside = clipped(share, epsilon, epsilon)
         return cls(inside, share == inside, total)
@@ -54,8 +55,9 @@ class Shares(NamedTuple):
 
 
 def _total(p: Array) -> Array:
+    # A choice would be slower.
     total = p.sum(-1)
-    return jnp.where(abs(total) < jnp.finfo(p.dtype).tiny, 1, total)
+    return total + (jnp.maximum(abs(total), jnp.finfo(p.dtype).tiny) - abs(total))
 
 
 @takes(Event(prediction=1, target=1, masking="slopes"))
@@ -109,7 +111,9 @@ class ClippedCategoricalCrossEntropy:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _cross_entropy(epsilon: float, p: Array, y: Array) -> Array:
-    return -(y * jnp.log(Shares.of(p, epsilon).clipped)).sum(-1)
+    # By `clipped` it takes a tenth longer, with a logarithm and a division in the same loop.
+    shares = jnp.clip(p / _total(p)[..., None], *bounds(p, epsilon, epsilon))
+    return -(y * jnp.log(shares)).sum(-1)
 
 
 @_cross_entropy.defjvp
