@@ -112,6 +112,12 @@ def train(
     checkpoint_epochs: Annotated[
         int | None, Option(help="Epochs between two checkpoints, besides.")
     ] = None,
+    coordinator: Annotated[
+        str | None,
+        Option(help="HOST:PORT of process 0, where several processes train one model."),
+    ] = None,
+    num_processes: Annotated[int | None, Option(help="How many there are.")] = None,
+    process_id: Annotated[int | None, Option(help="Which this one is, from 0.")] = None,
     tensorboard: Annotated[bool, Option("--tensorboard", help="Log to the run's folder.")] = False,
     wandb: Annotated[
         bool, Option("--wandb", help="Log to Weights & Biases, as WANDB_MODE says.")
@@ -121,8 +127,12 @@ def train(
     from jaxae.cli._loggers import chosen_loggers
     from jaxae.cli._report import print_summary
     from jaxae.runs import Config, default_path, resumed_config, train
+    from jaxae.training import is_writer, join
 
     raise_on_interrupt()
+    if coordinator is not None and out is None and resume is None:
+        raise ValueError("several processes need --out, a folder that all of them can reach")
+    join(coordinator, num_processes, process_id)
     asked = {
         "data": data,
         "data_dir": None if data_dir is None else str(data_dir),
@@ -154,7 +164,8 @@ def train(
         save_epochs=checkpoint_epochs,
         loggers=chosen_loggers(tensorboard=tensorboard, wandb=wandb),
     )
-    print_summary(summary, out)
+    if is_writer():
+        print_summary(summary, out)
 
 
 @app.command()

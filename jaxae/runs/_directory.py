@@ -13,7 +13,7 @@ from typing import Any
 from flax import nnx
 
 from jaxae.runs._config import Config
-from jaxae.training import Epoch, History, State, save_checkpoint
+from jaxae.training import Epoch, History, State, is_writer, save_checkpoint, wait_for_all
 
 
 class RunDirectory:
@@ -70,12 +70,15 @@ class RunDirectory:
             warnings.warn(f"{self.metrics} lacks epochs: {error}; training goes on", stacklevel=2)
 
     def replace_checkpoint(self, model: nnx.Module) -> None:
-        """Write the model's weights, in the place of those that are there."""
+        """Write the model's weights, in the place of those that are there; all processes do."""
         new = self.path / ".checkpoint.partial"
-        shutil.rmtree(new, ignore_errors=True)
+        if is_writer():
+            shutil.rmtree(new, ignore_errors=True)
+        wait_for_all("the place for the checkpoint is free")
         save_checkpoint(new, model)
-        shutil.rmtree(self.checkpoint, ignore_errors=True)
-        new.rename(self.checkpoint)
+        if is_writer():
+            shutil.rmtree(self.checkpoint, ignore_errors=True)
+            new.rename(self.checkpoint)
 
     @property
     def is_saved(self) -> bool:
@@ -147,6 +150,12 @@ def new_run(path: Path) -> Iterator[RunDirectory]:
         if made != missing or not (run.metrics.exists() or run.is_saved):
             _remove(path, made)
         raise
+
+
+@contextmanager
+def joined_run(path: Path) -> Iterator[RunDirectory]:
+    """The directory of a run that another process writes."""
+    yield RunDirectory(path)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+TERMINATED = "stopped by SIGTERM"
+
 
 @contextmanager
 def terminable() -> Iterator[Callable[[], str | None]]:
@@ -15,7 +17,7 @@ def terminable() -> Iterator[Callable[[], str | None]]:
         What says so once it has come, and None before.
     """
     received: list[str] = []
-    with _handled(signal.SIGTERM, lambda *_: received.append("stopped by SIGTERM")):
+    with _handled(signal.SIGTERM, lambda *_: received.append(TERMINATED)):
         yield lambda: received[0] if received else None
 
 

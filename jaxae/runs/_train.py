@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,16 @@ from jaxae.data import Dataset, load
 from jaxae.evaluation import require_matplotlib, save_losses, save_reconstructions
 from jaxae.models import Autoencoder, reconstruct
 from jaxae.runs._config import Config
-from jaxae.runs._directory import RunDirectory, existing_run, new_run, write_json
-from jaxae.runs._signals import interruptible_once, terminable, uninterrupted
+from jaxae.runs._directory import (
+    RunDirectory,
+    existing_run,
+    joined_run,
+    new_run,
+    write_json,
+)
+from jaxae.runs._signals import TERMINATED, interruptible_once, terminable, uninterrupted
 from jaxae.runs._summary import summarise
-from jaxae.training import Checkpoints, History, Logger, fit
+from jaxae.training import Checkpoints, History, Logger, fit, is_writer
 
 SAVE_SECONDS = 60.0
 
@@ -30,7 +37,8 @@ def train(
 ) -> dict[str, Any]:
     """Train what a Config describes, and leave its weights, metrics and pictures in a folder.
 
-    SIGTERM ends it with what is done saved: `resume` goes on from there, and from where it was
+    Of several processes that have joined (`jaxae.training.join`), all call it, with a folder that
+    all can reach, and one writes. SIGTERM ends it with what is done saved: `resume` goes on from there, and from where it was
     killed, to the same parameters as if nothing had happened.
 
     Args:
@@ -63,9 +71,9 @@ def train(
     dataset = load(config.data, config.data_dir)
     config = config.resolve(dataset)
     model = config.build_model()
-    directory = existing_run(out, config) if resume else new_run(out)
-    with directory as run, terminable() as terminated:
-        write_json(run.config, config.to_json())
+    with _directory(config, out, resume) as run, terminable() as terminated:
+        if is_writer():
+            write_json(run.config, config.to_json())
         if (done := run.read_summary()) and done["epochs"] == config.epochs:
             warnings.warn(
                 f"{out} has done all of its {config.epochs} epochs; resume it with more to go on",
@@ -79,21 +87,30 @@ def train(
                 **config.arguments(),
                 checkpoints=Checkpoints(run.checkpoints, save_epochs, save_seconds),
                 resume=resume,
-                loggers=[make(run.path) for make in loggers],
-                callbacks=[run.record],
+                loggers=[make(run.path) for make in loggers if is_writer()],
+                callbacks=[run.record] if is_writer() else [],
                 stop=terminated,
                 show_progress=show_progress,
             )
-        if history.stopped is not None and history.stopped == terminated():
+        if history.stopped == TERMINATED:
             return {"stopped": history.stopped, "epochs": len(history)}
         with uninterrupted():
-            run.write_history(history)
             run.replace_checkpoint(model)
-            _draw(config, model, dataset, history, run)
             summary = summarise(config, model, dataset, history)
             summary["wall_seconds"] = round(time.perf_counter() - start, 3)
-            write_json(run.summary, summary)
+            if is_writer():
+                run.write_history(history)
+                _draw(config, model, dataset, history, run)
+                write_json(run.summary, summary)
     return summary
+
+
+def _directory(
+    config: Config, out: Path, resume: bool
+) -> AbstractContextManager[RunDirectory]:
+    if not is_writer():
+        return joined_run(out)
+    return existing_run(out, config) if resume else new_run(out)
 
 
 def _draw(
