@@ -11,13 +11,7 @@ from jaxae.data import Dataset, load
 from jaxae.evaluation import require_matplotlib, save_losses, save_reconstructions
 from jaxae.models import Autoencoder, reconstruct
 from jaxae.runs._config import Config
-from jaxae.runs._directory import (
-    RunDirectory,
-    existing_run,
-    joined_run,
-    new_run,
-    write_json,
-)
+from jaxae.runs._directory import RunDirectory, existing_run, joined_run, new_run, write_json
 from jaxae.runs._signals import TERMINATED, interruptible_once, terminable, uninterrupted
 from jaxae.runs._summary import summarise
 from jaxae.training import Checkpoints, History, Logger, fit, is_writer
@@ -37,9 +31,9 @@ def train(
 ) -> dict[str, Any]:
     """Train what a Config describes, and leave its weights, metrics and pictures in a folder.
 
-    Of several processes that have joined (`jaxae.training.join`), all call it, with a folder that
-    all can reach, and one writes. SIGTERM ends it with what is done saved: `resume` goes on from there, and from where it was
-    killed, to the same parameters as if nothing had happened.
+    SIGTERM ends it with what is done saved: `resume` goes on from there, and from where it was
+    killed, to the same parameters as if nothing had happened. Of several processes that have joined
+    (`jaxae.training.join`) all call it, with a folder that all can reach, and one of them writes.
 
     Args:
         config: what to do; where a run is resumed, what it was asked to do, perhaps for more
@@ -105,9 +99,7 @@ def train(
     return summary
 
 
-def _directory(
-    config: Config, out: Path, resume: bool
-) -> AbstractContextManager[RunDirectory]:
+def _directory(config: Config, out: Path, resume: bool) -> AbstractContextManager[RunDirectory]:
     if not is_writer():
         return joined_run(out)
     return existing_run(out, config) if resume else new_run(out)

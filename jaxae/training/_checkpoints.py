@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxae.training._distributed import agreed
+from jaxae.training._distributed import agreed, in_any
 from jaxae.training._held import checksum, flat, kinds, unflat
 from jaxae.training._identity import difference
 
@@ -116,8 +116,11 @@ class Saver:
         Warns:
             UserWarning: no checkpoint can be written, e.g. because the disk is full.
         """
+        if in_any(self._failed):
+            self._fail("another process cannot write its part")
+            return
         # The last one may not be on the disk yet, or be seen there by some processes alone.
-        if self._failed or number == self._last or number in self.numbers:
+        if in_any(number == self._last or number in self.numbers):
             return
         self._saved, self._last = time.monotonic(), number
         if metric is not None and (self._best is None or metric < self._best[0]):
@@ -201,13 +204,16 @@ class Saver:
         try:
             action()
         except Exception as error:
-            if not self._failed:
-                self._failed = True
-                warnings.warn(
-                    f"no more checkpoints are saved to {self.path}: {_line(error)}; training goes "
-                    "on",
-                    stacklevel=2,
-                )
+            self._fail(_line(error))
+
+    def _fail(self, reason: str) -> None:
+        """Save no more, and say so once."""
+        if not self._failed:
+            self._failed = True
+            warnings.warn(
+                f"no more checkpoints are saved to {self.path}: {reason}; training goes on",
+                stacklevel=2,
+            )
 
     def _check_same(self, about: dict[str, Any], expected: Any) -> None:
         other = difference(about["identity"], self.identity)

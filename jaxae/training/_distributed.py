@@ -30,8 +30,8 @@ def join(
         process: which this one is, from 0.
         timeout: for how many seconds the others are waited for.
 
-    With no arguments they are found from a cluster's environment, such as Slurm's or Open MPI's;
-    in none nothing is done.
+    With no arguments they are found from a cluster's environment, such as Slurm's or Open MPI's,
+    where JAX itself waits and ends a process whose others do not come; in none nothing is done.
 
     Raises:
         TypeError: some of the arguments, but not all.
@@ -108,6 +108,20 @@ def agreed_reason(reason: str | None) -> str | None:
     texts = multihost_utils.process_allgather(np.frombuffer(text, np.uint8))
     reasons = (bytes(row).rstrip(b"\0").decode(errors="replace") for row in np.asarray(texts))
     return next(filter(None, reasons), None)
+
+
+def in_any(flag: bool) -> bool:
+    """Whether it is so in any of the processes.
+
+    Example:
+        >>> in_any(True)
+        True
+    """
+    if jax.process_count() == 1:
+        return flag
+    from jax.experimental import multihost_utils
+
+    return bool(np.asarray(multihost_utils.process_allgather(np.asarray(flag))).any())
 
 
 def _in_a_cluster() -> bool:

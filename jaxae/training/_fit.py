@@ -1,10 +1,9 @@
 """Fit: the only Python loop of training, and it is thin."""
 
-import contextlib
 import functools
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,18 +13,18 @@ from jaxtyping import PRNGKeyArray
 
 from jaxae.losses import BaseLoss
 from jaxae.objectives import Objective, Term, reconstruction
-from jaxae.training._checkpoints import Checkpoints, Saver
+from jaxae.training._audience import Audience, Callback, Monitor
+from jaxae.training._checkpoints import Checkpoints
 from jaxae.training._distributed import agreed_reason, is_writer
 from jaxae.training._early_stopping import EarlyStopping
 from jaxae.training._ensemble import Ensemble, Keys, initial_states
 from jaxae.training._epoch import Program, Stopped, Watch, run_epoch, start
 from jaxae.training._history import History
-from jaxae.training._identity import described, model_description
 from jaxae.training._layout import Layout
 from jaxae.training._loggers import Logger, opened
 from jaxae.training._progress import progress_bar
-from jaxae.training._samples import source_of
-from jaxae.training._session import Callback, Monitor, Session
+from jaxae.training._samples import Source, source_of
+from jaxae.training._session import Session, saving
 from jaxae.training._state import Model, State, initial_state
 from jaxae.training._step import Step
 from jaxae.training._streamed import Streamed
@@ -136,22 +135,14 @@ def fit(
         True
     """
     objective = _objective(loss, objective)
-    loggers = loggers if is_writer() else ()
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}, expected at least 1")
     if on_nonfinite not in ("stop", "skip"):
         raise ValueError(f"on_nonfinite is {on_nonfinite!r}, expected 'stop' or 'skip'")
+    layout = Layout() if layout is None else layout
+    train, test = _sources(data, batch_size, layout, one=seeds is None)
     key = jax.random.key(0) if key is None else key
     optimizer = _optimizer(optimizer, clip)
-    layout = Layout() if layout is None else layout
-    train = source_of("data", getattr(data, "train", data), batch_size, layout)
-    if seeds is not None and isinstance(train, Streamed):
-        raise TypeError(
-            "seeds= trains each model in an order of its own, and a stream is read in one; train "
-            "them one after the other, or on data that fit into memory"
-        )
-    test = getattr(data, "test", None)
-    test = None if test is None else source_of("test data", test, TEST_BATCH_SIZE, layout)
     models, graphdef, state = _initial(
         model,
         optimizer,
@@ -173,34 +164,60 @@ def fit(
         shards=layout.count,
     )
     program = Program(made if seeds is None else Ensemble(made), layout, train, test)
-
     begun = time.perf_counter()
     position = start(program, layout.place_state(state))
     compile_seconds = time.perf_counter() - begun
-    stopped: str | None = None
-    with _saving(checkpoints, program, models[0], state) as saver, opened(loggers):
+    audience = Audience(loggers if is_writer() else (), monitors, callbacks)
+    with saving(checkpoints, program, models[0], state) as saver, opened(audience.loggers):
         session = Session(program, models, position, saver, early_stopping)
-        _begin(session, resume, epochs)
-        try:
-            with progress_bar(epochs, train.batches, show=show_progress and is_writer()) as report:
-                watch = Watch(report, session.watch, lambda: agreed_reason(stop()))
-                while session.position.epoch <= epochs and not (stopped := session.exhausted):
-                    rate = session.rows[-1].samples_per_second if session.rows else 0.0
-                    position, row = run_epoch(program, session.position, rate, watch)
-                    session.end_epoch(position, row, loggers, monitors, callbacks)
-            session.save()
-        except Stopped as reason:
-            session.save()
-            stopped = str(reason)
-        except (KeyboardInterrupt, FloatingPointError) as reason:
-            stopped = _reason(reason, session)
-            if not session.rows:
-                raise
+        session.begin(epochs, resume=resume)
+        stopped = _run(session, epochs, audience, stop, show_progress=show_progress)
     if stopped is not None:
-        warnings.warn(f"{stopped}; {_kept(session)}", stacklevel=2)
-    best = None if session.best is None else session.best.epoch
-    history = History(session.rows, compile_seconds, stopped, best)
-    return session.trained(session.kept), history
+        warnings.warn(f"{stopped}; {session.what_is_kept}", stacklevel=2)
+    return session.trained(session.kept), session.history(compile_seconds, stopped)
+
+
+def _run(
+    session: Session,
+    epochs: int,
+    audience: Audience,
+    stop: Callable[[], str | None],
+    *,
+    show_progress: bool,
+) -> str | None:
+    """Train until all epochs are done; why it ended before, if it did."""
+    program = session.program
+    shown = show_progress and is_writer()
+    try:
+        with progress_bar(epochs, program.train.batches, show=shown) as report:
+            watch = Watch(report, session.watch, lambda: agreed_reason(stop()))
+            while session.position.epoch <= epochs and session.exhausted is None:
+                position, row = run_epoch(program, session.position, session.rate, watch)
+                session.end_epoch(position, row, audience)
+        session.save()
+        return session.exhausted if session.position.epoch <= epochs else None
+    except Stopped as reason:
+        session.save()
+        return str(reason)
+    except (KeyboardInterrupt, FloatingPointError) as reason:
+        stopped = session.ended_by(reason)
+        if not session.rows:
+            raise
+        return stopped
+
+
+def _sources(
+    data: Any, batch_size: int | None, layout: Layout, *, one: bool
+) -> tuple[Source, Source | None]:
+    """What one model, or several, are trained on, and what is evaluated after each epoch."""
+    train = source_of("data", getattr(data, "train", data), batch_size, layout)
+    if not one and isinstance(train, Streamed):
+        raise TypeError(
+            "seeds= trains each model in an order of its own, and a stream is read in one; train "
+            "them one after the other, or on data that fit into memory"
+        )
+    test = getattr(data, "test", None)
+    return train, None if test is None else source_of("test data", test, TEST_BATCH_SIZE, layout)
 
 
 def _keys(seeds: int | Keys, key: PRNGKeyArray) -> Keys:
@@ -226,65 +243,6 @@ def _initial(
         raise TypeError("hyperparameters are one for each of several models: they need seeds=")
     graphdef, state = initial_state(model, optimizer, key, averaged=averaged)
     return [model], graphdef, state
-
-
-@contextlib.contextmanager
-def _saving(
-    checkpoints: Checkpoints | None, program: Program, model: nnx.Module, state: Any
-) -> Iterator[Saver | None]:
-    """What writes the checkpoints, if there are to be any, until all of them are written."""
-    if checkpoints is None:
-        yield None
-        return
-    identity = {
-        "data": program.train.fingerprint(),
-        "objective": described(program.step.objective),
-        "model": model_description(model),
-        "batch size": str(program.train.batch_size),
-        "random key": described(jax.random.key_data(state.key).tolist()),
-    }
-    saver = Saver(checkpoints, identity)
-    try:
-        yield saver
-    finally:
-        saver.finish()
-
-
-def _begin(session: Session, resume: bool, epochs: int) -> None:
-    if session.saver is None:
-        if resume:
-            raise TypeError("resume needs checkpoints=Checkpoints(path)")
-    elif resume:
-        session.resume()
-        if len(session.rows) > epochs:
-            raise ValueError(
-                f"{session.saver.path} holds a run of {len(session.rows)} epochs, expected epochs "
-                f"to be as many or more, got {epochs}"
-            )
-    elif session.saver.numbers:
-        raise ValueError(
-            f"{session.saver.path} holds the checkpoints of a run; go on from them with "
-            "resume=True, or choose another path"
-        )
-
-
-def _reason(reason: BaseException, session: Session) -> str:
-    """Why training ended; what Ctrl-C would lose is saved, where it is worth a checkpoint."""
-    saver = session.saver
-    if isinstance(reason, KeyboardInterrupt):
-        # Of several processes each may stand elsewhere.
-        if jax.process_count() == 1 and saver is not None and (session.rows or saver.numbers):
-            session.save()
-        return str(reason) or f"interrupted in epoch {len(session.rows) + 1}"
-    if saver is None or not saver.numbers:
-        return str(reason)
-    return f"{reason}; the last good checkpoint is {saver.path / str(saver.numbers[-1])}"
-
-
-def _kept(session: Session) -> str:
-    done = len(session.rows)
-    kept = f"epochs 1 to {done} are kept" if done else "no epoch is done"
-    return kept if session.saver is None else f"{kept}, and checkpoints in {session.saver.path}"
 
 
 def _objective(loss: BaseLoss | None, objective: Mapping[str, Term] | None) -> Objective:

@@ -5,19 +5,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import jax
 from flax import nnx
 
-from jaxae.training._checkpoints import Saver
+from jaxae.training._audience import Audience
+from jaxae.training._checkpoints import Checkpoints, Saver
+from jaxae.training._distributed import agreed_reason
 from jaxae.training._early_stopping import Best, EarlyStopping
 from jaxae.training._ensemble import Ensemble, model_states
 from jaxae.training._epoch import Position, Program
-from jaxae.training._history import Epoch
-from jaxae.training._loggers import Logger, log_epoch
+from jaxae.training._history import Epoch, History
+from jaxae.training._identity import described, model_description
 from jaxae.training._loop import finite
 from jaxae.training._state import State, trained_model
-
-Callback = Callable[[State, Epoch], None]
-Monitor = Callable[[Any, Epoch], None]
 
 
 @dataclasses.dataclass
@@ -68,7 +68,30 @@ class Session:
         states = model_states(state, len(self.models))
         return [trained_model(model, one) for model, one in zip(self.models, states, strict=True)]
 
-    def resume(self) -> None:
+    def begin(self, epochs: int, *, resume: bool) -> None:
+        """Go on from the newest checkpoint, or see that there is none to be overwritten.
+
+        Raises:
+            TypeError: a resume without checkpoints.
+            ValueError: checkpoints of more epochs; or of a run, without `resume`.
+        """
+        if self.saver is None:
+            if resume:
+                raise TypeError("resume needs checkpoints=Checkpoints(path)")
+        elif resume:
+            self._resume()
+            if len(self.rows) > epochs:
+                raise ValueError(
+                    f"{self.saver.path} holds a run of {len(self.rows)} epochs, expected epochs "
+                    f"to be as many or more, got {epochs}"
+                )
+        elif self.saver.numbers:
+            raise ValueError(
+                f"{self.saver.path} holds the checkpoints of a run; go on from them with "
+                "resume=True, or choose another path"
+            )
+
+    def _resume(self) -> None:
         """Go on from the newest checkpoint, if there is one."""
         assert self.saver is not None
         found = self.saver.newest(lambda facts: self._arrays(facts["at an end"], "best" in facts))
@@ -89,15 +112,8 @@ class Session:
         if self.saver is not None and self.saver.due() and finite(self.state.params):
             self.save()
 
-    def end_epoch(
-        self,
-        position: Position,
-        row: Epoch,
-        loggers: Sequence[Logger],
-        monitors: Sequence[Monitor],
-        callbacks: Sequence[Callback],
-    ) -> None:
-        """Take an epoch that is done: keep its row, tell everyone, and save it if it is time.
+    def end_epoch(self, position: Position, row: Epoch, audience: Audience) -> None:
+        """Take an epoch that is done: keep its row, tell the audience, and save it if it is time.
 
         What is saved has been told, so that nobody misses an epoch where the run is killed.
 
@@ -107,17 +123,41 @@ class Session:
         self.position, self.rows, self.ended = position, (*self.rows, row), position.progress.state
         if self.best is not None and self.early_stopping is not None:
             self.best = self.best.after(self.early_stopping, row, self.state)
-        for logger in loggers:
-            with self._telling("logger", logger):
-                log_epoch([logger], row)
-        for monitor in monitors:
-            with self._telling("monitor", monitor):
-                monitor(self.trained(self.state), row)
-        for callback in callbacks:
-            with self._telling("callback", callback):
-                callback(self.state, row)
+        fault = _fault_of(lambda: audience.tell(self.state, row, self.trained))
+        if (reason := agreed_reason(fault and str(fault))) is not None:
+            self.save()
+            raise fault or RuntimeError(reason)
         if self.saver is not None and self.saver.due(row.epoch):
             self.save()
+
+    def ended_by(self, reason: BaseException) -> str:
+        """Why training ended; what Ctrl-C would lose is saved, where it is worth a checkpoint."""
+        saver = self.saver
+        if isinstance(reason, KeyboardInterrupt):
+            # Of several processes each may stand elsewhere.
+            if jax.process_count() == 1 and saver is not None and (self.rows or saver.numbers):
+                self.save()
+            return str(reason) or f"interrupted in epoch {len(self.rows) + 1}"
+        if saver is None or not saver.numbers:
+            return str(reason)
+        return f"{reason}; the last good checkpoint is {saver.path / str(saver.numbers[-1])}"
+
+    @property
+    def what_is_kept(self) -> str:
+        """What there is of a run that ended early."""
+        done = len(self.rows)
+        kept = f"epochs 1 to {done} are kept" if done else "no epoch is done"
+        return kept if self.saver is None else f"{kept}, and checkpoints in {self.saver.path}"
+
+    @property
+    def rate(self) -> float:
+        """Samples per second in the last epoch; 0 before the first."""
+        return self.rows[-1].samples_per_second if self.rows else 0.0
+
+    def history(self, compile_seconds: float, stopped: str | None) -> History:
+        """What has been done, and why no more."""
+        best = None if self.best is None else self.best.epoch
+        return History(self.rows, compile_seconds, stopped, best)
 
     def _check_metrics(self) -> None:
         """That there will be the metrics which are asked for, before hours of training."""
@@ -194,19 +234,38 @@ class Session:
         value = self.rows[-1].metrics()[name]
         return float(self.rows[-1].train_loss if value is None else value)
 
-    @contextmanager
-    def _telling(self, what: str, who: Any) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            self.save()
-            name = getattr(who, "__name__", type(who).__name__)
-            epoch = self.rows[-1].epoch
-            raise RuntimeError(
-                f"{what} {name} failed after epoch {epoch}: {type(error).__name__}: {error}"
-            ) from error
+
+def _fault_of(action: Callable[[], None]) -> RuntimeError | None:
+    """Who failed to be told, if anyone: in one of several processes, all have to know of it."""
+    try:
+        action()
+    except RuntimeError as fault:
+        return fault
+    return None
 
 
 def _criterion(stopping: EarlyStopping) -> str:
     """What the best model is best in."""
     return f"{stopping.mode} {stopping.metric}"
+
+
+@contextmanager
+def saving(
+    checkpoints: Checkpoints | None, program: Program, model: nnx.Module, state: Any
+) -> Iterator[Saver | None]:
+    """What writes the checkpoints, if there are to be any, until all of them are written."""
+    if checkpoints is None:
+        yield None
+        return
+    identity = {
+        "data": program.train.fingerprint(),
+        "objective": described(program.step.objective),
+        "model": model_description(model),
+        "batch size": str(program.train.batch_size),
+        "random key": described(jax.random.key_data(state.key).tolist()),
+    }
+    saver = Saver(checkpoints, identity)
+    try:
+        yield saver
+    finally:
+        saver.finish()

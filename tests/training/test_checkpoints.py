@@ -1,6 +1,6 @@
 """What a Saver writes and reads, without training."""
 
-import os
+import contextlib
 import resource
 import subprocess
 import sys
@@ -137,30 +137,27 @@ def test_checkpoints_that_are_never_written_are_refused(arguments, message):
         Checkpoints("run", **arguments)
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def full_disk():
-    """From here on no file can grow over some 2,000 bytes more than what pytest writes itself."""
+    """Meanwhile no file can grow over 2,000 bytes; pytest, whose output may be one, waits."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    own = [os.fstat(number).st_size for number in (1, 2)]  # files, where output is redirected
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000 + max(own), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("numbers", [(2,), (2, 3, 4)])
-def test_a_full_disk_is_told_once_and_costs_no_checkpoint(numbers, tmp_path, request):
+def test_a_full_disk_is_told_once_and_costs_no_checkpoint(numbers, tmp_path):
     write(tmp_path, 1)
     writer = saver(tmp_path, keep=1)
 
-    def save_all():
+    message = f"no more checkpoints are saved to {tmp_path}: .*; training goes on"
+    with pytest.warns(UserWarning, match=message) as warned, full_disk():
         for number in numbers:
             writer.save(number, tree(number), {})
         writer.finish()
-
-    request.getfixturevalue("full_disk")
-    message = f"no more checkpoints are saved to {tmp_path}: .*; training goes on"
-    with pytest.warns(UserWarning, match=message) as warned:
-        save_all()
     assert len(warned) == 1
     assert saver(tmp_path).numbers == [1]
     assert read(tmp_path)[1] == {"number": 1}

@@ -31,7 +31,8 @@ from jaxae.training import (
     save_checkpoint,
     wait_for_all,
 )
-from jaxae.training._distributed import agreed, agreed_reason
+from jaxae.training._checkpoints import Saver
+from jaxae.training._distributed import agreed, agreed_reason, in_any
 from jaxae.training._rendezvous import meet
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +88,32 @@ def resume(path, layout=None):
     return arrays(train(layout, checkpoints=checkpoints, resume=True)[0])
 
 
+def fault(path, here):
+    """What training with a callback that fails in one process alone raises."""
+
+    def record(state, row):
+        if here:
+            raise OSError("no rights")
+
+    with pytest.raises(RuntimeError) as raised:
+        train(checkpoints=Checkpoints(path), callbacks=[record])
+    return str(raised.value)
+
+
+def train_unsaved(path, here):
+    """What is warned of where one process alone cannot write, and how many epochs are done."""
+    save = Saver.save
+
+    def fail(saver, *arguments):
+        if here:
+            saver._fail("no space")
+        save(saver, *arguments)
+
+    with mock.patch.object(Saver, "save", fail), pytest.warns(UserWarning, match="no more") as told:
+        _, history = train(checkpoints=Checkpoints(path))
+    return [str(warning.message) for warning in told], len(history)
+
+
 def process(coordinator, number, folder):
     """What each of the two processes does; its results are in files of its own."""
     join(coordinator, 2, number, timeout=60.0)
@@ -105,6 +132,9 @@ def process(coordinator, number, folder):
         "waited": wait_for_all("the end"),
         "agreed": agreed(float(number)),
         "reason": agreed_reason("tired" if number else None),
+        "any": [in_any(number == 1), in_any(False)],
+        "fault": fault(f"{folder}/faulty", here=number == 1),
+        "unsaved": train_unsaved(f"{folder}/unsaved", here=number == 1),
     }
     Path(folder, f"facts-{number}.json").write_text(json.dumps(facts))
 
@@ -217,6 +247,23 @@ def test_what_one_process_is_asked_all_do(runs):
     assert facts(folder, "stopped") == [STOP, STOP]
     assert facts(folder, "reason") == ["tired", "tired"]
     assert facts(folder, "agreed") == [0.0, 0.0]
+
+
+def test_a_callback_that_fails_in_one_process_ends_both_with_the_state_saved(runs):
+    folder, _ = runs
+    assert facts(folder, "any") == [[True, False]] * 2
+    expected = "callback record failed after epoch 1: OSError: no rights"
+    assert facts(folder, "fault") == [expected] * 2
+    assert [path.name for path in (folder / "faulty").glob("[0-9]*")] == ["5"]
+
+
+def test_where_one_process_cannot_save_none_does_and_training_goes_on(runs):
+    folder, _ = runs
+    (first, epochs), (second, _) = facts(folder, "unsaved")
+    there = f"no more checkpoints are saved to {folder}/unsaved"
+    assert first == [f"{there}: another process cannot write its part; training goes on"]
+    assert second == [f"{there}: no space; training goes on"]
+    assert epochs == EPOCHS
 
 
 def test_processes_find_each_other_by_their_clusters_environment():
