@@ -153,11 +153,15 @@ def test_a_full_disk_is_told_once_and_costs_no_checkpoint(numbers, tmp_path):
     write(tmp_path, 1)
     writer = saver(tmp_path, keep=1)
 
+    def save_all():
+        with full_disk():
+            for number in numbers:
+                writer.save(number, tree(number), {})
+            writer.finish()
+
     message = f"no more checkpoints are saved to {tmp_path}: .*; training goes on"
-    with pytest.warns(UserWarning, match=message) as warned, full_disk():
-        for number in numbers:
-            writer.save(number, tree(number), {})
-        writer.finish()
+    with pytest.warns(UserWarning, match=message) as warned:
+        save_all()
     assert len(warned) == 1
     assert saver(tmp_path).numbers == [1]
     assert read(tmp_path)[1] == {"number": 1}
