@@ -49,6 +49,18 @@ def _log1p_jvp(primals, tangents):
     return log1p(x), tangent / (1 + x)
 
 
+def log1p_of_share(x: Array) -> Array:
+    """log(1 + x) for 0 ≤ x ≤ 1, to 3 ULP, by a series: faster than a logarithm.
+
+    Example:
+        >>> log1p_of_share(jnp.array([0.0, 1e-10, 1.0])).tolist()
+        [0.0, 1.000000013351432e-10, 0.6931471824645996]
+    """
+    # 2 artanh(u), u = x/(2 + x) ≤ 1/3; of u alone, so that XLA on CPU keeps it in one loop.
+    u, terms = x / (2 + x), 17 if x.dtype == jnp.float64 else 7
+    return 2 * u * polynomial([1 / (2 * n + 1) for n in range(terms)], u * u)
+
+
 def lengthened(x: Array) -> Array:
     """`x` in float32 at least: in fewer bits squares overflow and sums stop growing."""
     return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
