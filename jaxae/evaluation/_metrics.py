@@ -84,7 +84,9 @@ def _batches(X: np.ndarray, size: int):
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _statistics(objective: Objective, graphdef: Any, arrays: Any, batch: Batch) -> Statistics:
-    return batch_statistics(objective, nnx.merge(graphdef, arrays), batch, jax.random.key(0))
+    model = nnx.merge(graphdef, arrays)
+    model.eval()
+    return batch_statistics(objective, model, batch, jax.random.key(0))
 
 
 def _add(first: Statistics, second: Statistics) -> Statistics:

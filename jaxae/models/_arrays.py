@@ -86,7 +86,9 @@ def _reconstruct(model: Autoencoder, x):
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _vmapped(function: Callable, graphdef, state, rows):
-    return jax.vmap(functools.partial(function, nnx.merge(graphdef, state)))(rows)
+    model = nnx.merge(graphdef, state)
+    model.eval()
+    return jax.vmap(functools.partial(function, model))(rows)
 
 
 def _in_batches(function: Callable, model: Autoencoder, rows: ArrayLike, batch_size: int):

@@ -3,8 +3,8 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -38,11 +38,7 @@ SECONDS_A_PIECE = 0.5
 
 
 class Stopped(Exception):  # noqa: N818
-    """Training was asked to end, inside an epoch; the position is where it stands."""
-
-    def __init__(self, reason: str, position: "Position"):
-        super().__init__(reason)
-        self.position = position
+    """Training was asked to end before all epochs are done, and why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +139,7 @@ def run_epoch(
     state, train = position.progress.state, _values(program, position.done, position.progress.state)
     test = None if program.test is None else _test_values(program, program.test, state)
     if not finite(state.params, train, test):
-        raise FloatingPointError(_fault(program, position, "the parameters are"))
+        raise FloatingPointError(_fault_after(program, position, train, test))
     row = _row(position.epoch, rate, state, train, test)
     nothing = _nothing(program, position.progress)
     return Position(position.epoch + 1, 0, position.progress, nothing), row
@@ -169,13 +165,14 @@ def _run_chunk(
         rate = agreed(_samples(program.train, first, run) / (time.perf_counter() - begun))
         watch.report(position.epoch, run, float(loss.mean()), rate)
         if not np.isfinite(loss).all():
-            raise FloatingPointError(_fault(program, position, "the loss is"))
+            terms = batch_values(program.step, progress)
+            raise FloatingPointError(_fault(program, position, "the loss is", terms))
         if run == program.train.batches:
             break  # the epoch's end comes next, and is better to save and to stop at
         watch.save(position)
         reason = watch.stop()
         if reason is not None:
-            raise Stopped(reason, position)
+            raise Stopped(reason)
     progress, done = end_chunk(program.step, position.progress, position.done)
     return Position(position.epoch, position.chunk + 1, progress, done), rate
 
@@ -224,9 +221,16 @@ def _row(epoch: int, rate: float, state: State, train: Values, test: Values | No
     )
 
 
-def _fault(program: Program, position: Position, what: str) -> str:
+def _fault_after(program: Program, position: Position, train: Values, test: Values | None) -> str:
+    """What is not finite after an epoch."""
+    for what, values_of in (("the training loss is", train), ("the test loss is", test)):
+        if values_of is not None and not finite(values_of):
+            return _fault(program, position, what, values_of.terms)
+    return _fault(program, position, "the parameters are", {})
+
+
+def _fault(program: Program, position: Position, what: str, terms: Mapping[str, Any]) -> str:
     """What is not finite, where, and in which term."""
-    terms = batch_values(program.step, position.progress) if int(position.progress.next) else {}
     guilty = [f"{n} = {x}" for n, x in terms.items() if not jnp.isfinite(x).all()]
     batch, update = position.batch(program.train), int(np.max(position.progress.state.step))
     where = f" ({', '.join(guilty)})" if guilty else ""

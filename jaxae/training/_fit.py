@@ -194,6 +194,9 @@ def _run(
             while session.position.epoch <= epochs and session.exhausted is None:
                 position, row = run_epoch(program, session.position, session.rate, watch)
                 session.end_epoch(position, row, audience)
+                # An epoch may be one piece, inside which nobody is asked.
+                if session.position.epoch <= epochs and (reason := watch.stop()) is not None:
+                    raise Stopped(reason)
         session.save()
         return session.exhausted if session.position.epoch <= epochs else None
     except Stopped as reason:
@@ -202,8 +205,11 @@ def _run(
     except (KeyboardInterrupt, FloatingPointError) as reason:
         stopped = session.ended_by(reason)
         if not session.rows:
-            raise
+            raise type(reason)(stopped) from reason
         return stopped
+    except BaseException:  # e.g. data that can be read no more
+        session.rescue()
+        raise
 
 
 def _sources(
@@ -249,6 +255,8 @@ def _objective(loss: BaseLoss | None, objective: Mapping[str, Term] | None) -> O
     if (loss is None) == (objective is None):
         raise TypeError("expected either loss= or objective=, e.g. fit(model, data, loss=bce)")
     if objective is not None:
+        if "loss" in objective:
+            raise ValueError("a term is called 'loss', expected another name: it is the sum's")
         return Objective(objective)
     if not isinstance(loss, BaseLoss):
         raise TypeError(

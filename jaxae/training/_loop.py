@@ -119,6 +119,8 @@ def advance(
         batch = layout.spread_batch(take(chunk, progress.next))
         state, statistics = step.update(_fetched(layout, progress.state), batch)
         loss = step.finish(statistics, progress.state.step)
+        # An update that was dropped ends nothing.
+        loss = jnp.where(state.skipped == progress.state.skipped, loss, progress.loss)
         means = jax.tree.map(
             lambda stack, mean: stack.at[progress.next].set(mean),
             progress.means,

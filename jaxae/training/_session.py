@@ -108,8 +108,7 @@ class Session:
     def watch(self, position: Position) -> None:
         """Take a position inside an epoch, and save it if it is time."""
         self.position = position
-        # A loss is that before the update, which may have broken the parameters all the same.
-        if self.saver is not None and self.saver.due() and finite(self.state.params):
+        if self.saver is not None and self.saver.due():
             self.save()
 
     def end_epoch(self, position: Position, row: Epoch, audience: Audience) -> None:
@@ -118,8 +117,13 @@ class Session:
         What is saved has been told, so that nobody misses an epoch where the run is killed.
 
         Raises:
+            FloatingPointError: an epoch whose updates were all dropped.
             RuntimeError: who failed to be told, with its name; the state is saved before.
         """
+        if row.updates == (self.rows[-1].updates if self.rows else 0):
+            raise FloatingPointError(
+                f"all updates of epoch {row.epoch} were dropped: none of them was finite"
+            )
         self.position, self.rows, self.ended = position, (*self.rows, row), position.progress.state
         if self.best is not None and self.early_stopping is not None:
             self.best = self.best.after(self.early_stopping, row, self.state)
@@ -131,16 +135,21 @@ class Session:
             self.save()
 
     def ended_by(self, reason: BaseException) -> str:
-        """Why training ended; what Ctrl-C would lose is saved, where it is worth a checkpoint."""
-        saver = self.saver
+        """Why training ended; what Ctrl-C would lose is saved."""
         if isinstance(reason, KeyboardInterrupt):
-            # Of several processes each may stand elsewhere.
-            if jax.process_count() == 1 and saver is not None and (self.rows or saver.numbers):
-                self.save()
+            self.rescue()
             return str(reason) or f"interrupted in epoch {len(self.rows) + 1}"
-        if saver is None or not saver.numbers:
+        if self.saver is None or not self.saver.numbers:
             return str(reason)
-        return f"{reason}; the last good checkpoint is {saver.path / str(saver.numbers[-1])}"
+        return (
+            f"{reason}; the last good checkpoint is {self.saver.path / str(self.saver.numbers[-1])}"
+        )
+
+    def rescue(self) -> None:
+        """Save what is done, where it is worth a checkpoint."""
+        # Of several processes each may stand elsewhere.
+        if jax.process_count() == 1 and self.saver and (self.rows or self.saver.numbers):
+            self.save()
 
     @property
     def what_is_kept(self) -> str:
@@ -165,6 +174,10 @@ class Session:
         row = Epoch(0, 0.0, train_terms=terms)
         if self.program.test is not None:
             row = row._replace(test_loss=0.0, test_terms=terms)
+        if len(self.models) > 1:
+            parts = ("train", "test") if self.program.test is not None else ("train",)
+            named = [f"{part}_{name}" for part in parts for name in ("loss", *terms)]
+            row = row._replace(deviation=dict.fromkeys(named, 0.0))
         if self.early_stopping is not None:
             self.early_stopping.value(row)
         best = None if self.saver is None else self.saver.checkpoints.best
@@ -184,8 +197,9 @@ class Session:
         return f"{stopping.metric} has not improved since epoch {best.epoch}"
 
     def save(self) -> None:
-        """Begin to write a checkpoint of where training stands."""
-        if self.saver is None:
+        """Begin to write a checkpoint of where training stands, if that is worth going on from."""
+        # A loss is that before the update, which may have broken the parameters all the same.
+        if self.saver is None or not finite(self.state.params):
             return
         epoch, chunk, *_ = self.position
         facts: dict[str, Any] = {

@@ -60,13 +60,21 @@ class Step:
     shards: int = 1
 
     def evaluated(self, state: State, batch: Batch) -> Statistics:
-        """A batch's merged statistics under the parameters that count after training."""
-        return self.statistics(evaluated_params(state), state, batch)
+        """A batch's merged statistics under the parameters that count after training.
+
+        The model is in its mode for evaluation (`nnx.Module.eval`): without dropout, for example.
+        """
+        return self._statistics(evaluated_params(state), state, batch, training=False)
 
     def statistics(self, params: Any, state: State, batch: Batch) -> Statistics:
-        """The batch's merged statistics under the given parameters."""
+        """The batch's merged statistics under the given parameters, in training."""
+        return self._statistics(params, state, batch, training=True)
+
+    def _statistics(self, params: Any, state: State, batch: Batch, *, training: bool) -> Statistics:
         params, inputs = (_in(self.compute_dtype, x) for x in (params, batch.input))
         model = nnx.merge(self.graphdef, params, state.rest)
+        if not training:
+            model.eval()
         key = jax.random.fold_in(state.key, state.step)
         batch = dataclasses.replace(batch, input=inputs)
         return batch_statistics(self.objective, model, batch, key, fill=False)
@@ -148,7 +156,7 @@ class Step:
     def _finite(self, state: State, new: State, statistics: Statistics) -> tuple[State, Statistics]:
         """The new state and its statistics if both are finite; else the old one, counted."""
         loss = self.finish(statistics, state.step)
-        numbers = jax.tree.leaves((loss, new.params, new.rest))
+        numbers = jax.tree.leaves((loss, new.params, new.rest, new.optimizer, new.average))
         finite = jnp.all(jnp.stack([jnp.isfinite(x).all() for x in numbers if _floating(x)]))
         dropped = dataclasses.replace(state, skipped=state.skipped + 1)
         kept = jax.lax.cond(finite, lambda: new, lambda: dropped)

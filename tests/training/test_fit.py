@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import signal
 import subprocess
@@ -248,13 +249,62 @@ def test_a_clipped_gradient_moves_the_parameters_by_its_norm(samples):
     assert optax.tree_utils.tree_norm(moved) == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_updates_that_are_not_finite_are_skipped_and_counted(samples):
-    """A learning rate that is not finite for one update of fifteen."""
-    optimizer = optax.sgd(lambda step: jnp.where(step == 7, jnp.inf, 0.1))
-    model, history = train(samples, optimizer=optimizer, on_nonfinite="skip")
-    assert history[-1].skipped > 0
-    assert history[-1].updates + history[-1].skipped == 15
-    assert np.isfinite(reconstruct(model, samples)).all()
+@pytest.fixture
+def overflowing(samples):
+    """Samples of which one is finite, and its square is not."""
+    samples[3] = 3e38
+    return samples
+
+
+def test_updates_that_are_not_finite_are_skipped_and_counted(overflowing):
+    """Those of one batch of five in each of three epochs."""
+    model, history = train(overflowing, loss=mse, on_nonfinite="skip")
+    assert history[-1].skipped == 3
+    assert history[-1].updates == 12
+    assert np.isfinite(reconstruct(model, overflowing[:3])).all()
+
+
+def test_an_update_that_breaks_the_optimizer_is_skipped(samples):
+    # Its square overflows, and what Adam divides by would stay infinite for good.
+    huge = {"r": reconstruction(mse, optax.piecewise_constant_schedule(1.0, {2: 1e25, 3: 1e-25}))}
+    steps, seen = optax.adam(1e-2), []
+    _, history = train(
+        samples, loss=None, objective=huge, optimizer=steps, epochs=1, on_nonfinite="skip",
+        callbacks=[lambda state, row: seen.append(state.optimizer)],
+    )  # fmt: skip
+    assert history[-1].skipped >= 1
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(seen))
+
+
+def test_an_update_that_is_skipped_ends_nothing_where_its_loss_would(overflowing):
+    objective = {"log": dataclasses.replace(reconstruction(mse), finish=jnp.log)}
+    _, history = train(overflowing, loss=None, objective=objective, on_nonfinite="skip")
+    assert history[-1].skipped == 3
+    assert len(history) == 3
+
+
+def test_an_epoch_whose_updates_are_all_skipped_ends_training(samples):
+    with pytest.raises(FloatingPointError, match="all updates of epoch 1 were dropped"):
+        train(samples, optimizer=optax.sgd(np.inf), on_nonfinite="skip")
+
+
+def test_a_test_loss_that_is_not_finite_is_named_with_its_term(samples):
+    data = Dataset("random", samples, np.full((2, 6), 3e38, np.float32), "none", "none")
+    with pytest.raises(FloatingPointError, match="the test loss is not finite.*reconstruction = "):
+        train(data, model=MLPAutoencoder((6,), (8, 3)), loss=mse)
+
+
+def test_a_model_is_evaluated_in_its_mode_for_evaluation(samples):
+    class Noisy(MLPAutoencoder):
+        deterministic = False
+
+        def __call__(self, x, *, key=None):
+            return super().__call__(x if self.deterministic else x * 0)
+
+    data = Dataset("random", samples, samples, "none", "none")
+    model, history = train(data, model=Noisy((6,), (8, 3)))
+    assert history[-1].test_loss == pytest.approx(evaluate(model, samples, {"bce": bce})["bce"])
+    assert not np.allclose(reconstruct(model, samples)[0], reconstruct(model, samples)[1])
 
 
 def test_the_average_of_the_parameters_is_evaluated_and_returned(samples):

@@ -81,14 +81,33 @@ def assert_same(one, other):
     assert one[1].best == other[1].best
 
 
-# The epoch's end is no place to stop at: of five batches, it is asked after four.
 @pytest.mark.parametrize("batches", [1, 4, 5, 10])
 def test_what_was_stopped_anywhere_comes_to_the_same_bits(batches, often, whole):
     _, rows = stopped(often, batches)
-    assert len(rows) == (batches - 1) // (BATCHES - 1)
+    assert len(rows) == batches // BATCHES
     compiled = advance._cache_size()
     assert_same(train(often, resume=True), whole)
     assert advance._cache_size() == compiled
+
+
+def test_where_an_epoch_is_one_piece_training_is_asked_to_stop_between_epochs(
+    tmp_path, monkeypatch
+):
+    monkeypatch.undo()
+    with pytest.warns(UserWarning, match="enough"):
+        _, rows = train(Checkpoints(tmp_path), stop=stop_after(3), epochs=2000)
+    assert rows.stopped == "enough"
+    assert len(rows) <= 4
+
+
+def test_data_that_fail_while_training_lose_no_epoch(tmp_path, whole):
+    def fail(state, row):
+        if row.epoch == 2:
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        train(Checkpoints(tmp_path, every_epochs=10), callbacks=[fail])
+    assert_same(train(Checkpoints(tmp_path), resume=True), whole)
 
 
 def test_a_run_that_is_done_goes_on_for_more_epochs(tmp_path, whole):
