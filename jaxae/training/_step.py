@@ -1,6 +1,7 @@
 """One step: a pure function from a state and a batch to the next state."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -58,6 +59,14 @@ class Step:
     constraint: Callable[[Any], Any] | None = None
     skip_nonfinite: bool = False
     shards: int = 1
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        # Of a model's structure it takes a while, and each compiled function asks for it.
+        return hash(tuple(getattr(self, field.name) for field in dataclasses.fields(self)))
 
     def evaluated(self, state: State, batch: Batch) -> Statistics:
         """A batch's merged statistics under the parameters that count after training.

@@ -1,4 +1,7 @@
-"""Four devices compute what one does, compiled once, and exchange no more than they need."""
+"""Four devices compute what one does, compiled once, and exchange no more than they need.
+
+The loop over a mesh lowers for TPUs and GPUs as well.
+"""
 
 import os
 import subprocess
@@ -18,6 +21,7 @@ QUESTIONS = """
 import dataclasses, logging, re
 import jax, jax.numpy as jnp, numpy as np, optax
 from flax import nnx
+from jax import export
 from jaxae.losses import bce
 from jaxae.models import MLPAutoencoder, reconstruct
 from jaxae.objectives import Objective, prior_matching, reconstruction
@@ -87,6 +91,9 @@ def update(layout, microbatch_size=None):
     progress = begin(step, layout.place_state(state), chunk)
     progress = layout.place(progress._replace(next=jnp.int32(4), state=None))
     arguments = progress._replace(state=layout.place_state(state)), chunk
+    if layout.shard_parameters:
+        loop = export.export(advance, platforms=["tpu", "cuda"])
+        assert loop(step, layout, *arguments, jnp.int32(0)).nr_devices == layout.count
     program = advance.lower(step, layout, *arguments, jnp.int32(0)).compile()
     return program(*arguments, jnp.int32(5)), collectives(program.as_text())
 

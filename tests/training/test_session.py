@@ -110,6 +110,14 @@ def test_data_that_fail_while_training_lose_no_epoch(tmp_path, whole):
     assert_same(train(Checkpoints(tmp_path), resume=True), whole)
 
 
+def test_the_loop_is_traced_once_for_all_epochs_ragged_tails_and_resumes(often, monkeypatch):
+    # All of 5 and of 2 batches, the last ones ragged, by equal steps that are not the same.
+    once = jax.jit(chex.assert_max_traces(advance.__wrapped__, n=1), static_argnums=(0, 1))
+    monkeypatch.setattr(_epoch, "advance", once)
+    stopped(often, 7)
+    train(often, resume=True)
+
+
 def test_a_run_that_is_done_goes_on_for_more_epochs(tmp_path, whole):
     checkpoints = Checkpoints(tmp_path, every_epochs=3)
     train(checkpoints, epochs=2)
