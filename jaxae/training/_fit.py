@@ -78,7 +78,7 @@ def fit(
         optimizer: an optax gradient transformation; Adam with a learning rate of 1e-3 by default.
             The same object again does not compile again.
         epochs: how often the data are visited.
-        batch_size: how many samples make one update; 100 by default, or all if there are fewer.
+        batch_size: how many samples make one update, 100 by default; all if there are fewer.
         key: a random key for order and noise; `jax.random.key(0)` by default.
         seeds: how many models to train at once in one program, each from a key of its own; or these
             keys, shape (K,). The history then holds means and standard deviations.
@@ -114,10 +114,11 @@ def fit(
 
     Raises:
         TypeError: both or none of `loss` and `objective`, or an argument of another type.
-        ValueError: data that are empty, not finite or not of the model's feature shape; a batch
-            size above the number of samples; a number of epochs or a batch size below 1;
-            checkpoints of another run, or of this one without `resume`.
-        FloatingPointError: a loss or parameters that are not finite in the first epoch.
+        ValueError: data that are empty, not finite or not of the model's feature shape; a number of
+            epochs or a batch size below 1; a term that is called "loss"; checkpoints of another
+            run, or of this one without `resume`.
+        FloatingPointError: a loss or parameters that are not finite in the first epoch, or all of
+            its updates dropped.
         RuntimeError: a callback that failed; the state is saved before.
         KeyboardInterrupt: Ctrl-C before the first epoch is done.
 

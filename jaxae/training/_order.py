@@ -49,22 +49,19 @@ def in_order(
 
 
 def fitting(batch_size: int | None, samples: int) -> int:
-    """A batch size that there are samples for: 100 by default, or all if there are fewer.
+    """A batch size, 100 by default, or all samples if there are fewer.
 
     Raises:
-        ValueError: one below 1, or above the number of samples.
+        ValueError: one below 1.
 
     Example:
         >>> fitting(None, samples=60)
         60
     """
-    batch_size = min(100, samples) if batch_size is None else batch_size
-    if not 1 <= batch_size <= samples:
-        raise ValueError(
-            f"batch_size is {batch_size}, expected between 1 and the number of training samples, "
-            f"{samples}"
-        )
-    return batch_size
+    batch_size = 100 if batch_size is None else batch_size
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, expected at least 1")
+    return min(batch_size, samples)
 
 
 def _batches(order, batch_size, multiple):

@@ -177,6 +177,12 @@ def test_numpys_own_floats_and_lists_are_taken(samples, convert):
     chex.assert_trees_all_equal(arrays(got), arrays(expected))
 
 
+def test_a_batch_larger_than_the_data_is_all_of_them(samples):
+    (a, one), (b, two) = (train(samples, batch_size=size) for size in (45, 1000))
+    chex.assert_trees_all_equal(arrays(a), arrays(b))
+    assert [row.train_loss for row in one] == [row.train_loss for row in two]
+
+
 def test_few_samples_make_one_batch(samples):
     one, all_samples = (train(samples, batch_size=size)[0] for size in (None, 45))
     chex.assert_trees_all_equal(arrays(one), arrays(all_samples))
@@ -319,11 +325,15 @@ def test_the_average_of_the_parameters_is_evaluated_and_returned(samples):
 MISTAKES = {
     "no loss": ({"loss": None}, TypeError, "either loss= or objective="),
     "no epochs": ({"epochs": 0}, ValueError, "epochs is 0"),
-    "no batch": ({"batch_size": 0}, ValueError, "between 1 and the number of training samples, 45"),
+    "no batch": ({"batch_size": 0}, ValueError, "batch_size is 0, expected at least 1"),
+    "a term with the sum's name": (
+        {"loss": None, "objective": {"loss": reconstruction(mse)}},
+        ValueError,
+        "called 'loss'",
+    ),
     "an unknown policy": ({"on_nonfinite": "hope"}, ValueError, "expected 'stop' or 'skip'"),
     "no norm": ({"clip": 0.0}, ValueError, "clip is 0.0, expected a positive number"),
     "nothing to resume": ({"resume": True}, TypeError, "needs checkpoints="),
-    "a batch over the data": ({"batch_size": 46}, ValueError, "batch_size is 46"),
 }
 
 
