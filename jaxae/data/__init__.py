@@ -32,6 +32,6 @@ file, in shuffled batches that are read ahead:
 from jaxae.data._array_record import write_array_record as write_array_record
 from jaxae.data._dataset import Dataset as Dataset
 from jaxae.data._load import NAMES as NAMES, load as load
-from jaxae.data._open import stream as stream
+from jaxae.data._open import stream as stream, stream_dataset as stream_dataset
 from jaxae.data._samples import Samples as Samples
 from jaxae.data._stream import Batch as Batch, Stream as Stream, Streams as Streams

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
+from jaxae.data._stream import Stream
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
@@ -12,14 +14,14 @@ class Dataset:
 
     Args:
         name: the name or path that it was loaded by.
-        train: training samples, shape (N, *feature_shape), float32 in [0, 1].
+        train: training samples, shape (N, *feature_shape), float32 in [0, 1]; or a Stream of them.
         test: test samples, shape (M, *feature_shape), float32 in [0, 1].
         scaling: one sentence on what was done to the values.
         split: one sentence on where the test samples come from.
     """
 
     name: str
-    train: Float[np.ndarray, "N ..."]
+    train: Float[np.ndarray, "N ..."] | Stream
     test: Float[np.ndarray, "M ..."]
     scaling: str
     split: str
@@ -27,7 +29,7 @@ class Dataset:
     @property
     def feature_shape(self) -> tuple[int, ...]:
         """The shape of one sample."""
-        return self.train.shape[1:]
+        return self.test.shape[1:]
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.feature_shape)) or "scalar"

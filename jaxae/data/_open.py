@@ -3,14 +3,20 @@
 import os
 from pathlib import Path
 
+import numpy as np
+
 from jaxae.data._array_record import MAGIC, recorded_samples
+from jaxae.data._dataset import Dataset
 from jaxae.data._images import decoded_images
 from jaxae.data._load import by_format
 from jaxae.data._numpy import mapped_npy
 from jaxae.data._samples import Samples
 from jaxae.data._scaling import Scaling
+from jaxae.data._split import drawn_for_testing
 from jaxae.data._stream import Stream
 
+# How many streamed samples are kept in memory to test on, at most.
+TESTED = 10_000
 READERS = {b"\x93N": mapped_npy, MAGIC: recorded_samples}
 
 
@@ -49,6 +55,36 @@ def stream(path: str | os.PathLike, *, full_scale: int | None = None) -> Stream:
     if full_scale < 1:
         raise ValueError(f"full_scale is {full_scale}, expected at least 1")
     return Stream(source, Scaling(full_scale, f"divided by {full_scale}, as asked"))
+
+
+def stream_dataset(path: str | os.PathLike) -> Dataset:
+    """A Dataset whose training samples are streamed, and whose test samples are in memory.
+
+    Args:
+        path: as for `stream`.
+
+    Returns:
+        The Dataset: the test samples are a fifth of all, or 10,000 if that is fewer, the same in
+        every run.
+
+    Raises:
+        ValueError: a single sample; and what `stream` raises.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.save(f"{folder}/x.npy", np.full((5, 4), 255, np.uint8))
+        ...     dataset = stream_dataset(f"{folder}/x.npy")
+        ...     len(dataset.train), dataset.test.shape
+        (4, (1, 4))
+    """
+    whole, name = stream(path), os.fspath(path)
+    testing = drawn_for_testing(name, len(whole), TESTED)
+    train = Stream(whole.source.chosen(np.flatnonzero(~testing)), whole.scaling)
+    test = whole.read(np.flatnonzero(testing))
+    drawn = f"{len(test):,} drawn for testing"
+    return Dataset(name, train, test, whole.scaling.sentence, drawn)
 
 
 def _samples(path: Path) -> Samples:

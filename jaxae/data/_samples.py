@@ -42,6 +42,11 @@ class Samples(NamedTuple):
         """The size of one."""
         return max(1, math.prod(self.shape[1:]) * self.dtype.itemsize)
 
+    def chosen(self, index: Int[np.ndarray, " M"]) -> "Samples":
+        """Those of an array of indices, in its order."""
+        shape = (len(index), *self.shape[1:])
+        return self._replace(shape=shape, read=lambda places: self.read(index[places]))
+
     def some(self) -> np.ndarray:
         """A few of the samples, always the same ones, from the first to the last."""
         few = min(LOOKED_AT, max(1, LOOKED_AT_BYTES // self.bytes_a_sample), self.shape[0])

@@ -1,6 +1,7 @@
 """A fixed split, for data that come in one piece."""
 
 import numpy as np
+from jaxtyping import Bool
 
 TEST_SHARE = 0.2
 
@@ -26,9 +27,23 @@ def split(name: str, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         >>> train.tolist(), test.tolist()
         ([0, 1, 3, 4, 5, 6, 7, 9], [2, 8])
     """
-    if len(samples) < 2:
-        raise ValueError(f"{name}: one sample, expected two or more, to train and to test on")
-    drawn = np.random.RandomState(0).permutation(len(samples))
-    testing = np.zeros(len(samples), bool)
-    testing[drawn[: max(1, round(TEST_SHARE * len(samples)))]] = True
+    testing = drawn_for_testing(name, len(samples))
     return samples[~testing], samples[testing]
+
+
+def drawn_for_testing(name: str, samples: int, most: int | None = None) -> Bool[np.ndarray, " N"]:
+    """Which of so many samples are for testing: a fifth, or `most` of them if that is fewer.
+
+    Raises:
+        ValueError: fewer than two samples.
+
+    Example:
+        >>> drawn_for_testing("rows", 10).nonzero()[0].tolist()
+        [2, 8]
+    """
+    if samples < 2:
+        raise ValueError(f"{name}: one sample, expected two or more, to train and to test on")
+    share = max(1, round(TEST_SHARE * samples))
+    testing = np.zeros(samples, bool)
+    testing[np.random.RandomState(0).permutation(samples)[: min(share, most or share)]] = True
+    return testing

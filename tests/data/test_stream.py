@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxae.data import Samples, Stream, load, stream, write_array_record
+from jaxae.data import Samples, Stream, _open, load, stream, stream_dataset, write_array_record
 from jaxae.data._scaling import scale
 
 KINDS = ("npy", "images", "array_record")
@@ -265,3 +265,24 @@ def test_a_missing_package_is_named_with_its_command(package, missing, monkeypat
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'jaxae\[stream\]'") as caught:
         stream(path).batches(1)
     assert caught.value.name == missing
+
+
+def test_a_dataset_that_is_streamed_splits_as_one_in_memory(tmp_path, rng):
+    rows = rng.random((50, 3)).astype(np.float32)
+    np.save(tmp_path / "x.npy", rows)
+    streamed, resident = stream_dataset(tmp_path / "x.npy"), load(tmp_path / "x.npy")
+    np.testing.assert_array_equal(streamed.test, resident.test)
+    batches = [batch.rows for batch in streamed.train.batches(7)]
+    np.testing.assert_array_equal(np.concatenate(batches), resident.train)
+    assert repr(streamed).endswith(
+        "40 train and 10 test samples of 3; left as they are, in [0, 1]; 10 drawn for testing)"
+    )
+
+
+def test_of_many_samples_few_are_kept_to_test_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(_open, "TESTED", 4)
+    np.save(tmp_path / "x.npy", np.linspace(0, 1, 50))
+    dataset = stream_dataset(tmp_path / "x.npy")
+    assert (len(dataset.train), len(dataset.test)) == (46, 4)
+    trained = np.concatenate([batch.rows for batch in dataset.train.batches(46)])
+    assert not set(trained) & set(dataset.test)

@@ -296,7 +296,7 @@ def test_an_epoch_whose_updates_are_all_skipped_ends_training(samples):
 
 def test_a_test_loss_that_is_not_finite_is_named_with_its_term(samples):
     data = Dataset("random", samples, np.full((2, 6), 3e38, np.float32), "none", "none")
-    with pytest.raises(FloatingPointError, match="the test loss is not finite.*reconstruction = "):
+    with pytest.raises(FloatingPointError, match=r"the test loss is not finite.*reconstruction = "):
         train(data, model=MLPAutoencoder((6,), (8, 3)), loss=mse)
 
 
