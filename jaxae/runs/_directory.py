@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -57,14 +58,17 @@ class RunDirectory:
     def record(self, state: State, row: Epoch) -> None:
         """Add an epoch's row to metrics.jsonl, in the place of those that a killed run left.
 
+        Of what was there, the whole rows of the epochs before it stay.
+
         Warns:
             UserWarning: it cannot be written, e.g. because the disk is full.
         """
         first, self._recorded = not self._recorded, True
         try:
             if first and self.metrics.exists():
-                lines = self.metrics.read_text().splitlines(keepends=True)
-                _replace(self.metrics, "".join(lines[: row.epoch - 1]))
+                lines = self.metrics.read_text(errors="replace").splitlines()
+                kept = [line for line in lines if 0 < _epoch_of(line) < row.epoch]
+                _replace(self.metrics, "".join(f"{line}\n" for line in kept))
             self.append_epoch(row)
         except OSError as error:
             warnings.warn(f"{self.metrics} lacks epochs: {error}; training goes on", stacklevel=2)
@@ -145,6 +149,7 @@ def new_run(path: Path) -> Iterator[RunDirectory]:
         for folder in reversed(missing):
             folder.mkdir(exist_ok=folder != path)
             made.insert(0, folder)
+            _sync_folder(folder.parent)
         yield run
     except BaseException:
         if made != missing or not (run.metrics.exists() or run.is_saved):
@@ -206,7 +211,31 @@ def _json(content: dict[str, Any], indent: int | None = None) -> str:
     return json.dumps(content, indent=indent, allow_nan=False) + "\n"
 
 
+def _epoch_of(line: str) -> int:
+    """The epoch that a line of metrics.jsonl is about; 0 if it is not a whole row."""
+    try:
+        return int(json.loads(line)["epoch"])
+    except (ValueError, TypeError, KeyError):
+        return 0
+
+
 def _replace(path: Path, text: str) -> None:
+    """Write a file in the place of the one there: after a power cut it is either of the two."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
+    with partial.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # else the name may reach the disk before the content
     partial.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    """Have the names in a folder reach the disk."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows, where no folder can be opened
+        return
+    folder = os.open(path, os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

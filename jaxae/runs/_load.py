@@ -18,7 +18,8 @@ def load_model(path: str | os.PathLike) -> Autoencoder:
         path: the run directory.
 
     Returns:
-        The model with the weights of its last completed epoch.
+        The model with the weights of the epoch that summary.json names as `weights_epoch`: the last
+        that was completed, or with `patience` the best.
 
     Raises:
         FileNotFoundError: no run at this path, or one without a checkpoint.

@@ -26,7 +26,9 @@ def summarise(
 
     Returns:
         Plain values by name. `train_loss` and `test_loss` are the objective in the last epoch, the
-        former before each update; `test_bce` and the like are losses over the test samples;
+        former before each update; `weights_epoch` is the epoch whose weights were kept, the best
+        with `patience` and else the last; `test_bce` and the like are losses of these weights over
+        the test samples;
         `pca_mse` is what PCA with a code of the same size reaches on them; `samples_per_second`
         leaves compilation and evaluation out.
     """
@@ -35,6 +37,7 @@ def summarise(
     return {
         **config.to_json(),
         "epochs": len(history),
+        "weights_epoch": history.best or len(history),
         "stopped": history.stopped,
         "scaling": dataset.scaling,
         "train_samples": len(dataset.train),

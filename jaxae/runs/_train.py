@@ -1,9 +1,10 @@
 """Train: from a Config to a run directory."""
 
+import shlex
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ def train(
     Raises:
         FileNotFoundError: no such data, or no such run.
         ModuleNotFoundError: a package that the data or the pictures need is missing.
+        OSError: after SIGTERM what is done could not be saved, e.g. because the disk is full; the
+            last checkpoint is named.
         FloatingPointError: a loss was not finite before an epoch was done; nothing is written.
         ValueError: data that are broken or not those of the run, a batch size or layers that do not
             fit, or a folder that holds something; nothing is written then.
@@ -81,12 +84,13 @@ def train(
                 **config.arguments(),
                 checkpoints=Checkpoints(run.checkpoints, save_epochs, save_seconds),
                 resume=resume,
-                loggers=[make(run.path) for make in loggers if is_writer()],
+                loggers=_made(loggers, run.path) if is_writer() else [],
                 callbacks=[run.record] if is_writer() else [],
                 stop=terminated,
                 show_progress=show_progress,
             )
         if history.stopped == TERMINATED:
+            _check_saved(history, out)
             return {"stopped": history.stopped, "epochs": len(history)}
         with uninterrupted():
             run.replace_checkpoint(model)
@@ -103,6 +107,30 @@ def _directory(config: Config, out: Path, resume: bool) -> AbstractContextManage
     if not is_writer():
         return joined_run(out)
     return existing_run(out, config) if resume else new_run(out)
+
+
+def _made(loggers: Sequence[Callable[[Path], Logger]], path: Path) -> list[Logger]:
+    """The loggers of a folder; where one cannot be made, those before it are closed."""
+    with ExitStack() as undo:
+        made = []
+        for make in loggers:
+            made.append(make(path))
+            undo.callback(made[-1].close)
+        undo.pop_all()
+    return made
+
+
+def _check_saved(history: History, out: Path) -> None:
+    """Refuse to call a run saved that is not."""
+    kept = history.kept
+    if kept is None or kept.saved:
+        return
+    if kept.checkpoint is None:
+        raise OSError(f"{history.stopped}, and nothing could be saved to {kept.folder}")
+    raise OSError(
+        f"{history.stopped}, and what was done since {kept.checkpoint} could not be saved; to go "
+        f"on from there: jaxae train --resume {shlex.quote(str(out))}"
+    )
 
 
 def _draw(

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from jaxae.training._history import Epoch
-from jaxae.training._loggers import Logger, log_epoch
+from jaxae.training._loggers import Logger, log_epoch, name_of
 from jaxae.training._state import State
 
 Callback = Callable[[State, Epoch], None]
@@ -26,7 +26,10 @@ class Audience(NamedTuple):
     callbacks: Sequence[Callback] = ()
 
     def tell(self, state: State, row: Epoch, trained: Callable[[State], Any]) -> None:
-        """Tell everyone of an epoch, one after the other.
+        """Tell everyone of an epoch, one after the other: callbacks, monitors, then loggers.
+
+        Loggers, which may reach over a network, come last: where one fails, nobody else lacks the
+        epoch.
 
         Args:
             state: after the epoch.
@@ -36,15 +39,15 @@ class Audience(NamedTuple):
         Raises:
             RuntimeError: who failed to be told, with its name.
         """
-        for logger in self.loggers:
-            with _telling("logger", logger, row):
-                log_epoch([logger], row)
-        for monitor in self.monitors:
-            with _telling("monitor", monitor, row):
-                monitor(trained(state), row)
         for callback in self.callbacks:
             with _telling("callback", callback, row):
                 callback(state, row)
+        for monitor in self.monitors:
+            with _telling("monitor", monitor, row):
+                monitor(trained(state), row)
+        for logger in self.loggers:
+            with _telling("logger", logger, row):
+                log_epoch([logger], row)
 
 
 @contextmanager
@@ -52,7 +55,6 @@ def _telling(what: str, who: Any, row: Epoch) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        name = getattr(who, "__name__", type(who).__name__)
         raise RuntimeError(
-            f"{what} {name} failed after epoch {row.epoch}: {type(error).__name__}: {error}"
+            f"{what} {name_of(who)} failed after epoch {row.epoch}: {type(error).__name__}: {error}"
         ) from error

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import tempfile
 import time
 import warnings
@@ -33,7 +34,8 @@ class Checkpoints:
             Without test data "test_loss" is the training loss.
 
     Raises:
-        ValueError: a number that is not positive, or nothing that says when.
+        ValueError: a number that is not positive, nothing that says when, or an address such as
+            gs://bucket/run instead of a folder.
 
     Example:
         >>> Checkpoints("run/checkpoints", every_seconds=600.0).keep
@@ -47,6 +49,11 @@ class Checkpoints:
     best: str | None = "test_loss"
 
     def __post_init__(self):
+        if re.match(r"[A-Za-z][\w+.-]+:/", str(self.path)):  # of "://" a Path keeps one slash
+            raise ValueError(
+                f"path is '{self.path}', an address, expected a folder; mount the storage and give "
+                "the folder where it is mounted"
+            )
         if self.every_epochs is None and self.every_seconds is None:
             raise ValueError("expected every_epochs or every_seconds, or both")
         for name in ("every_epochs", "every_seconds", "keep"):

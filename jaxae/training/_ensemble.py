@@ -12,6 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Key
 
 from jaxae.objectives import Batch, Objective, Statistics
+from jaxae.training._arguments import check_hyperparameters
 from jaxae.training._state import State, initial_state
 from jaxae.training._step import Step
 
@@ -83,24 +84,28 @@ def initial_states(
         The models, their graph definition, and their State with a leading axis of models.
 
     Raises:
-        ValueError: hyperparameters that are not one for each model.
+        TypeError: an optimizer without hyperparameters, or a function that makes no model.
+        ValueError: hyperparameters that the optimizer has not, or that are not one for each model.
     """
-    models = [build(nnx.Rngs(key)) for key in keys]
+    models = [_built(build, key) for key in keys]
     splits = [
         initial_state(model, optimizer, key, averaged=averaged)
         for model, key in zip(models, keys, strict=True)
     ]
     state = jax.tree.map(lambda *x: jnp.stack(x), *(state for _, state in splits))
+    check_hyperparameters(hyperparameters, state.optimizer, len(models))
     for name, values in hyperparameters.items():
         values = jnp.asarray(values, jnp.float32)
-        if values.shape != (len(models),):
-            raise ValueError(
-                f"hyperparameter {name!r} has shape {values.shape}, expected ({len(models)},): one "
-                "for each model"
-            )
         chosen = optax.tree_utils.tree_set(state.optimizer, **{name: values})
         state = dataclasses.replace(state, optimizer=chosen)
     return models, splits[0][0], state
+
+
+def _built(build: Callable[[nnx.Rngs], Any], key: Key[Array, ""]) -> nnx.Module:
+    model = build(nnx.Rngs(key))
+    if not isinstance(model, nnx.Module):
+        raise TypeError(f"with seeds= the function made {model!r}, expected an NNX module")
+    return model
 
 
 def model_states(state: State, models: int) -> list[State]:

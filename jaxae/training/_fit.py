@@ -1,5 +1,6 @@
 """Fit: the only Python loop of training, and it is thin."""
 
+import dataclasses
 import functools
 import time
 import warnings
@@ -13,6 +14,7 @@ from jaxtyping import PRNGKeyArray
 
 from jaxae.losses import BaseLoss
 from jaxae.objectives import Objective, Term, reconstruction
+from jaxae.training._arguments import check_arguments, checked_seeds
 from jaxae.training._audience import Audience, Callback, Monitor
 from jaxae.training._checkpoints import Checkpoints
 from jaxae.training._distributed import agreed_reason, is_writer
@@ -21,7 +23,7 @@ from jaxae.training._ensemble import Ensemble, Keys, initial_states
 from jaxae.training._epoch import Program, Stopped, Watch, run_epoch, start
 from jaxae.training._history import History
 from jaxae.training._layout import Layout
-from jaxae.training._loggers import Logger, opened
+from jaxae.training._loggers import Logger, closing_loggers
 from jaxae.training._progress import progress_bar
 from jaxae.training._samples import Source, source_of
 from jaxae.training._session import Session, saving
@@ -32,6 +34,7 @@ from jaxae.training._streamed import Streamed
 TEST_BATCH_SIZE = 1000
 
 
+@closing_loggers
 def fit(
     model: Model | Callable[[nnx.Rngs], Model],
     data: Any,
@@ -119,12 +122,12 @@ def fit(
             run, or of this one without `resume`.
         FloatingPointError: a loss or parameters that are not finite in the first epoch, or all of
             its updates dropped.
-        RuntimeError: a callback that failed; the state is saved before.
+        RuntimeError: a callback, monitor or logger that failed; the state is saved before.
         KeyboardInterrupt: Ctrl-C before the first epoch is done.
 
     Warns:
         UserWarning: training was stopped after it, why, and which epochs are kept; checkpoints that
-            are damaged, or can no longer be written.
+            are damaged, or can no longer be written; a logger that cannot be closed.
 
     Example:
         >>> from jaxae.losses import bce
@@ -135,21 +138,15 @@ def fit(
         >>> history[-1].train_loss < history[0].train_loss
         True
     """
-    objective = _objective(loss, objective)
-    if epochs < 1:
-        raise ValueError(f"epochs is {epochs}, expected at least 1")
-    if on_nonfinite not in ("stop", "skip"):
-        raise ValueError(f"on_nonfinite is {on_nonfinite!r}, expected 'stop' or 'skip'")
+    check_arguments(locals())
+    objective, seeds = _objective(loss, objective), checked_seeds(seeds)
     layout = Layout() if layout is None else layout
     train, test = _sources(data, batch_size, layout, one=seeds is None)
     key = jax.random.key(0) if key is None else key
     optimizer = _optimizer(optimizer, clip)
+    key = key if seeds is None else _keys(seeds, key)
     models, graphdef, state = _initial(
-        model,
-        optimizer,
-        key if seeds is None else _keys(seeds, key),
-        hyperparameters or {},
-        averaged=average_decay is not None,
+        model, optimizer, key, hyperparameters or {}, averaged=average_decay is not None
     )
     for hook in before:
         hook(models[0], objective, data)
@@ -169,13 +166,15 @@ def fit(
     position = start(program, layout.place_state(state))
     compile_seconds = time.perf_counter() - begun
     audience = Audience(loggers if is_writer() else (), monitors, callbacks)
-    with saving(checkpoints, program, models[0], state) as saver, opened(audience.loggers):
+    with saving(checkpoints, program, models[0], state) as saver:
         session = Session(program, models, position, saver, early_stopping)
         session.begin(epochs, resume=resume)
         stopped = _run(session, epochs, audience, stop, show_progress=show_progress)
-    if stopped is not None:
-        warnings.warn(f"{stopped}; {session.what_is_kept}", stacklevel=2)
-    return session.trained(session.kept), session.history(compile_seconds, stopped)
+    kept = None if stopped is None else session.what_is_kept
+    if kept is not None:
+        warnings.warn(f"{stopped}; {kept}", stacklevel=3)
+    history = dataclasses.replace(session.history(compile_seconds, stopped), kept=kept)
+    return session.trained(session.kept), history
 
 
 def _run(

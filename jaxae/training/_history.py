@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 
@@ -40,6 +41,42 @@ class Epoch(NamedTuple):
         return {**row, **terms, **deviations}
 
 
+class Kept(NamedTuple):
+    """What there is of a run that ended early.
+
+    Args:
+        epochs: how many are done.
+        folder: of the checkpoints; None if none were asked for.
+        checkpoint: the newest that is whole; None if there is none.
+        saved: whether that holds all that was done.
+    """
+
+    epochs: int
+    folder: Path | None = None
+    checkpoint: Path | None = None
+    saved: bool = False
+
+    def __str__(self) -> str:
+        """One line.
+
+        Example:
+            >>> print(Kept(2, Path("run"), Path("run", "10")))
+            epochs 1 to 2 are kept, and checkpoints in run, the last of which is run/10: what came
+            after it is not saved
+        """
+        kept = f"epochs 1 to {self.epochs} are kept" if self.epochs else "no epoch is done"
+        if self.folder is None:
+            return kept
+        if self.checkpoint is None:
+            return f"{kept}, and no checkpoint is in {self.folder}"
+        if self.saved:
+            return f"{kept}, and checkpoints in {self.folder}"
+        return (
+            f"{kept}, and checkpoints in {self.folder}, the last of which is {self.checkpoint}: "
+            "what came after it is not saved"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class History(Sequence[Epoch]):
     """The epochs that were completed, and how training ended.
@@ -49,12 +86,14 @@ class History(Sequence[Epoch]):
         compile_seconds: the time that tracing and compilation took.
         stopped: why training ended before its last epoch; None if it did not.
         best: the epoch whose model was kept, where the best one is; None for the last.
+        kept: what there is of training that ended before; None if it did not.
     """
 
     epochs: tuple[Epoch, ...] = ()
     compile_seconds: float = 0.0
     stopped: str | None = None
     best: int | None = None
+    kept: Kept | None = None
 
     @overload
     def __getitem__(self, index: int) -> Epoch: ...

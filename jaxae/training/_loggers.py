@@ -1,11 +1,16 @@
 """Loggers: where the metrics of training go besides the History."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from jaxae.training._history import Epoch
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
 @runtime_checkable
@@ -89,12 +94,39 @@ class WeightsAndBiases:
         self.run.finish()
 
 
+def closing_loggers(train: Callable[Given, Result]) -> Callable[Given, Result]:
+    """A function that closes its `loggers=` however it ends, also where it refuses to begin."""
+
+    @functools.wraps(train)
+    def closing(*arguments: Given.args, **named: Given.kwargs) -> Result:
+        loggers: Any = named.get("loggers", ())
+        with opened(loggers):
+            return train(*arguments, **named)
+
+    return closing
+
+
 @contextmanager
 def opened(loggers: Sequence[Logger]) -> Iterator[None]:
-    """Close all loggers when the context ends, however it ends."""
+    """Close all loggers when the context ends, however it ends.
+
+    Raises:
+        TypeError: something that is no Logger.
+
+    Warns:
+        UserWarning: a logger that cannot be closed; what was trained is not lost by it.
+    """
+    if isinstance(loggers, Logger):
+        name = name_of(loggers)
+        raise TypeError(f"loggers is one {name}, expected a list of loggers: [{name}(…)]")
     with ExitStack() as stack:
         for logger in loggers:
-            stack.callback(logger.close)
+            if not isinstance(logger, Logger):
+                raise TypeError(
+                    f"loggers holds {logger!r}, expected objects with the methods log and close, "
+                    "e.g. jaxae.training.TensorBoard('logs')"
+                )
+            stack.callback(_close, logger)
         yield
 
 
@@ -103,3 +135,19 @@ def log_epoch(loggers: Sequence[Logger], row: Epoch) -> None:
     metrics = {n: x for n, x in row.metrics().items() if x is not None and n != "epoch"}
     for logger in loggers:
         logger.log(row.epoch, metrics)
+
+
+def name_of(who: Any) -> str:
+    """What someone who is told of epochs is called: a function's name, or else a class's."""
+    return getattr(who, "__name__", type(who).__name__)
+
+
+def _close(logger: Logger) -> None:
+    try:
+        logger.close()
+    except Exception as error:
+        warnings.warn(
+            f"logger {name_of(logger)} failed to close: {type(error).__name__}: {error}; its last "
+            "epochs may not be written",
+            stacklevel=2,
+        )

@@ -14,7 +14,7 @@ from jaxae.training._distributed import agreed_reason
 from jaxae.training._early_stopping import Best, EarlyStopping
 from jaxae.training._ensemble import Ensemble, model_states
 from jaxae.training._epoch import Position, Program
-from jaxae.training._history import Epoch, History
+from jaxae.training._history import Epoch, History, Kept
 from jaxae.training._identity import described, model_description
 from jaxae.training._loop import finite
 from jaxae.training._state import State, trained_model
@@ -152,11 +152,14 @@ class Session:
             self.save()
 
     @property
-    def what_is_kept(self) -> str:
-        """What there is of a run that ended early."""
-        done = len(self.rows)
-        kept = f"epochs 1 to {done} are kept" if done else "no epoch is done"
-        return kept if self.saver is None else f"{kept}, and checkpoints in {self.saver.path}"
+    def what_is_kept(self) -> Kept:
+        """What there is of a run that ended early, when no more is being written."""
+        if self.saver is None:
+            return Kept(len(self.rows))
+        source, folder, numbers = self.program.train, self.saver.path, self.saver.numbers
+        here = (self.position.epoch - 1) * source.batches + self.position.batch(source)
+        checkpoint = folder / str(numbers[-1]) if numbers else None
+        return Kept(len(self.rows), folder, checkpoint, numbers[-1:] == [here])
 
     @property
     def rate(self) -> float:

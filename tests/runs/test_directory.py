@@ -1,12 +1,13 @@
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
 
 from jaxae.runs import RunDirectory, default_path
 from jaxae.runs._directory import new_run, write_json
-from jaxae.training import Epoch, History
+from jaxae.training import Epoch, History, State
 
 ROWS = (Epoch(1, 0.5, 0.75, 1e4), Epoch(2, 0.25, None, 2e4))
 
@@ -163,3 +164,68 @@ def test_a_path_that_cannot_be_made_leaves_no_parents(path, tmp_path):
     with pytest.raises(OSError, match=path), new_run(tmp_path / path):
         pytest.fail("the path cannot be made")
     assert content(tmp_path) == ["file"]
+
+
+def record(path, *epochs):
+    """What one session of a run records."""
+    run = RunDirectory(path)
+    for epoch in epochs:
+        run.record(State({}, {}, (), None, 0, 0), Epoch(epoch, 0.5))
+    return [strict(line)["epoch"] for line in run.metrics.read_text().splitlines()]
+
+
+def test_rows_are_cut_by_the_epochs_they_name(tmp_path):
+    assert record(tmp_path, 1, 2) == [1, 2]
+    assert record(tmp_path, 4) == [1, 2, 4]  # epoch 3 was never told
+    assert record(tmp_path, 4, 5) == [1, 2, 4, 5]
+    assert record(tmp_path, 2) == [1, 2]
+
+
+@pytest.mark.parametrize("rest", [b'{"epoch": 3', b"\0" * 9, b"\xff\xfe", b"[]", b'{"a": 1}', b"7"])
+def test_lines_that_are_no_rows_are_dropped(rest, tmp_path):
+    (tmp_path / "metrics.jsonl").write_bytes(b'{"epoch": 1}\n' + rest)
+    assert record(tmp_path, 4) == [1, 4]
+
+
+def test_a_whole_row_without_its_line_end_is_kept(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}')
+    assert record(tmp_path, 2) == [1, 2]
+
+
+def test_content_reaches_the_disk_before_its_name_and_the_name_before_all_else(
+    tmp_path, monkeypatch
+):
+    steps, sync, replace = [], os.fsync, Path.replace
+
+    def note_sync(number):
+        steps.append(("sync", os.fstat(number).st_ino, os.fstat(number).st_size))
+        sync(number)
+
+    def note_replace(path, target):
+        steps.append(("replace", path.stat().st_ino))
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(Path, "replace", note_replace)
+    path = tmp_path / "config.json"
+    write_json(path, {"a": 1})
+    file, folder = path.stat(), tmp_path.stat()
+    assert [step[:2] for step in steps] == [
+        ("sync", file.st_ino),
+        ("replace", file.st_ino),
+        ("sync", folder.st_ino),
+    ]
+    assert steps[0][2] == file.st_size
+
+
+def test_the_names_of_new_folders_reach_the_disk(tmp_path, monkeypatch):
+    synced, sync = [], os.fsync
+
+    def note(number):
+        synced.append(os.fstat(number).st_ino)
+        sync(number)
+
+    monkeypatch.setattr(os, "fsync", note)
+    with new_run(tmp_path / "new" / "run"):
+        pass
+    assert synced == [tmp_path.stat().st_ino, (tmp_path / "new").stat().st_ino]

@@ -24,7 +24,7 @@ from jaxae.runs import (
     resumed_config,
     train,
 )
-from jaxae.training import TensorBoard, fit
+from jaxae.training import TensorBoard, _epoch, fit
 from jaxae.training._session import Session
 
 FILES = [
@@ -368,3 +368,94 @@ def test_loggers_are_made_for_the_runs_folder(small, out):
     train(small, out, loggers=[TensorBoard], show_progress=False)
     (events,) = out.glob("events.out.tfevents.*")
     assert b"train_reconstruction" in events.read_bytes()
+
+
+class Fragile:
+    """A logger that fails in some epochs, or when it is closed."""
+
+    closed = 0
+
+    def __init__(self, *epochs):
+        self.epochs = epochs
+
+    def log(self, epoch, metrics):
+        if epoch in self.epochs:
+            raise OSError("no network")
+
+    def close(self):
+        type(self).closed += 1
+
+
+def test_no_row_is_missing_where_a_logger_fails_again_and_again(small, out):
+    with pytest.raises(RuntimeError, match="logger Fragile failed after epoch 2"):
+        train(small, out, loggers=[lambda path: Fragile(2)], show_progress=False)
+    assert [row["epoch"] for row in rows(out)] == [1, 2]
+    with pytest.raises(RuntimeError, match="logger Fragile failed after epoch 3"):
+        resume(out, loggers=[lambda path: Fragile(3)])
+    assert [row["epoch"] for row in rows(out)] == [1, 2, 3]
+
+
+def test_a_logger_that_cannot_be_made_leaves_no_other_open(small, out, monkeypatch):
+    def broken(path):
+        raise OSError("no network")
+
+    monkeypatch.setattr(Fragile, "closed", 0)
+    with pytest.raises(OSError, match="no network"):
+        train(small, out, loggers=[lambda path: Fragile(), broken], show_progress=False)
+    assert Fragile.closed == 1
+    assert not out.parent.exists()
+
+
+def full_after(monkeypatch, checkpoints):
+    """A disk that has room for so many checkpoints."""
+    from orbax.checkpoint import v1 as ocp
+
+    begin, left = ocp.training.Checkpointer.save_async, [None] * checkpoints
+
+    def save(*arguments, **options):
+        if not left:
+            raise OSError(28, "No space left on device")
+        left.pop()
+        return begin(*arguments, **options)
+
+    monkeypatch.setattr(ocp.training.Checkpointer, "save_async", save)
+
+
+def terminate_after(monkeypatch, epochs):
+    """SIGTERM after so many epochs, and one batch of the next."""
+    monkeypatch.setattr(_epoch, "SECONDS_A_PIECE", 1e-9)
+    stop_after(monkeypatch, epochs, lambda: signal.raise_signal(signal.SIGTERM))
+
+
+@pytest.mark.filterwarnings("ignore:no more checkpoints are saved")
+@pytest.mark.filterwarnings("ignore:stopped by SIGTERM")
+def test_sigterm_on_a_full_disk_names_the_last_checkpoint_there_is(small, out, monkeypatch):
+    terminate_after(monkeypatch, 2)
+    full_after(monkeypatch, 1)
+    message = f"SIGTERM, and what was done since {out}/checkpoints/3 could not be saved; to go on"
+    with pytest.raises(OSError, match=f"{message} from there: jaxae train --resume {out}"):
+        train(small, out, save_epochs=1, show_progress=False)
+    assert content(out / "checkpoints") == ["3"]
+    monkeypatch.undo()
+    assert resume(out)["epochs"] == 3
+
+
+@pytest.mark.filterwarnings("ignore:no more checkpoints are saved")
+@pytest.mark.filterwarnings("ignore:stopped by SIGTERM")
+def test_sigterm_on_a_disk_that_was_always_full_says_that_nothing_is_saved(small, out, monkeypatch):
+    terminate_after(monkeypatch, 2)
+    full_after(monkeypatch, 0)
+    message = f"SIGTERM, and nothing could be saved to {out}/checkpoints$"
+    with pytest.raises(OSError, match=message):
+        train(small, out, show_progress=False)
+
+
+def test_the_summary_names_the_epoch_whose_weights_are_kept(small, out, run):
+    """Training that gets worse: the first epoch is the best."""
+    worse = dataclasses.replace(small, loss="mse", learning_rate=3.0, patience=2, epochs=9)
+    with pytest.warns(UserWarning, match="test_loss has not improved since epoch"):
+        summary = train(worse, out, show_progress=False)
+    losses = [row["test_loss"] for row in rows(out)]
+    assert summary["weights_epoch"] == 1 + losses.index(min(losses)) < summary["epochs"]
+    assert summary["test_mse"] == pytest.approx(min(losses), rel=1e-5)
+    assert run.summary["weights_epoch"] == run.summary["epochs"] == 2

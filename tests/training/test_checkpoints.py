@@ -4,6 +4,7 @@ import contextlib
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import chex
 import jax
@@ -135,6 +136,17 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once(path, tmp_path):
 def test_checkpoints_that_are_never_written_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Checkpoints("run", **arguments)
+
+
+@pytest.mark.parametrize("path", ["gs://bucket/run", "s3://bucket", Path("gs://bucket/run")])
+def test_an_address_is_no_folder(path):
+    with pytest.raises(ValueError, match=f"path is '{path}', an address, expected a folder; mount"):
+        Checkpoints(path)
+
+
+@pytest.mark.parametrize("path", ["run", "/a/run", "a:b/run", "C:/run", Path("run")])
+def test_a_path_is_a_folder_with_colons_too(path):
+    assert Checkpoints(path).path == path
 
 
 @contextlib.contextmanager

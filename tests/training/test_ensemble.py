@@ -72,11 +72,16 @@ def test_all_of_them_are_resumed(samples, tmp_path):
     assert [row.train_loss for row in history] == [row.train_loss for row in whole]
 
 
+INJECTED = optax.inject_hyperparams(optax.sgd)(learning_rate=0.1)
 MISTAKES = {
     "no models": ({"seeds": 0}, "seeds is 0, expected at least 1"),
     "too few rates": (
-        {"seeds": 3, "hyperparameters": {"learning_rate": [0.1, 0.2]}},
+        {"seeds": 3, "hyperparameters": {"learning_rate": [0.1, 0.2]}, "optimizer": INJECTED},
         r"'learning_rate' has shape \(2,\), expected \(3,\)",
+    ),
+    "an unknown hyperparameter": (
+        {"seeds": 1, "hyperparameters": {"rate": [0.1]}, "optimizer": INJECTED},
+        "no hyperparameter 'rate', expected one of learning_rate",
     ),
 }
 
@@ -86,6 +91,11 @@ def test_mistakes_are_named(mistake, samples):
     arguments, message = MISTAKES[mistake]
     with pytest.raises(ValueError, match=message):
         train(build, samples, **arguments)
+
+
+def test_a_function_that_makes_no_model_is_refused(samples):
+    with pytest.raises(TypeError, match="the function made 'a model', expected an NNX module"):
+        train(lambda rngs: "a model", samples, seeds=2)
 
 
 def test_hyperparameters_of_one_model_are_refused(samples):

@@ -346,21 +346,52 @@ def test_mistakes_are_named(mistake, samples):
 
 # In a process of its own, where the tests' type checker does not refuse them earlier.
 TYPES = """
-import jax, jaxae
+import jax, jaxae, numpy, optax
 from jaxae.losses import mse, squared_error
 X = jax.numpy.ones((20, 6))
+model = jaxae.models.MLPAutoencoder((6,), (2,))
+def build(rngs):
+    return jaxae.models.MLPAutoencoder((6,), (2,), rngs=rngs)
+class Kept:
+    closed = False
+    def log(self, epoch, metrics):
+        pass
+    def close(self):
+        self.closed = True
+kept = Kept()
+key = jax.random.key(0)
+scheduled = optax.inject_hyperparams(optax.sgd)(optax.linear_schedule(0.0, 1.0, 9))
+rates = {"learning_rate": [0.1, 0.2]}
 for arguments, message in (
     (dict(loss="mse"), "loss is 'mse', expected a Loss"),
     (dict(loss=squared_error), "expected a Loss, e.g. jaxae.losses.mse or Loss(squared_error)"),
     (dict(loss=mse, optimizer=1e-3), "optimizer is 0.001, expected e.g. optax.adam(1e-3)"),
     (dict(objective={"r": mse}), "term 'r' is Loss(squared_error"),
+    (dict(loss=mse, key=jax.random.PRNGKey(0)), "expected a random key, e.g. jax.random.key(0)"),
+    (dict(loss=mse, key=jax.random.split(key)), "key has shape (2,), expected one random key"),
+    (dict(loss=mse, seeds=2), "model is a MLPAutoencoder, expected with seeds= a function"),
+    (dict(model=build, loss=mse), "model is function build, expected an NNX module"),
+    (dict(model=build, loss=mse, seeds=key), "seeds is random keys of shape ()"),
+    (dict(model=build, loss=mse, seeds=2, hyperparameters=rates), "the optimizer holds none"),
+    (dict(model=build, loss=mse, seeds=2, hyperparameters=rates, optimizer=scheduled), "schedule"),
+    (dict(loss=mse, microbatch_size=0), "microbatch_size is 0, expected at least 1"),
+    (dict(loss=mse, microbatch_size=-3), "microbatch_size is -3, expected at least 1"),
+    (dict(loss=mse, average_decay=3.0), "average_decay is 3.0, expected a number between 0 and 1"),
+    (dict(loss=mse, epochs=1.5), "epochs is 1.5, expected a whole number"),
+    (dict(loss=mse, callbacks=print), "callbacks is builtin_function_or_method print, expected"),
+    (dict(loss=mse, loggers=[kept, print]), "expected objects with the methods log and close"),
+    (dict(loss=mse, loggers=kept), "loggers is one Kept, expected a list of loggers: [Kept(…)]"),
 ):
     try:
-        jaxae.fit(jaxae.models.MLPAutoencoder((6,), (2,)), X, **arguments)
-    except TypeError as error:
-        assert message in str(error), error
+        jaxae.fit(**{"model": model, "data": X, "show_progress": False} | arguments)
+    except (TypeError, ValueError) as error:
+        assert message in str(error), (message, str(error))
     else:
         raise AssertionError(message)
+models, _ = jaxae.fit(
+    build, X, loss=mse, seeds=numpy.int64(2), epochs=numpy.int64(1), show_progress=False
+)
+assert len(models) == 2 and kept.closed
 """
 
 

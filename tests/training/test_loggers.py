@@ -43,10 +43,61 @@ def test_loggers_are_closed_however_training_ends():
     assert all(x.closed for x in kept)
 
 
-def test_every_epoch_of_training_is_logged(rng):
-    kept, X = Kept(), rng.random((20, 6)).astype(np.float32)
+class Unclosed(Kept):
+    """A logger whose last words do not come through."""
+
+    def close(self):
+        super().close()
+        raise OSError("no network")
+
+
+UNCLOSED = "logger Unclosed failed to close: OSError: no network; its last epochs may not be"
+
+
+def train(X, **arguments):
     model = MLPAutoencoder((6,), (4, 2))
-    _, history = fit(model, X, loss=bce, epochs=2, loggers=[kept], show_progress=False)
+    return fit(model, X, **({"loss": bce, "epochs": 2, "show_progress": False} | arguments))
+
+
+@pytest.fixture
+def samples(rng):
+    return rng.random((20, 6)).astype(np.float32)
+
+
+def test_a_logger_that_cannot_be_closed_costs_neither_model_nor_history(samples):
+    first, last = Unclosed(), Kept()
+    with pytest.warns(UserWarning, match=UNCLOSED):
+        model, history = train(samples, loggers=[first, last])
+    assert (len(history), model.feature_shape) == (2, (6,))
+    assert first.closed
+    assert last.closed
+
+
+def test_it_does_not_stand_in_the_place_of_what_failed_before(samples):
+    def explode(state, row):
+        raise LookupError("lost")
+
+    def train_and_explode():
+        with pytest.raises(RuntimeError, match="callback explode failed after epoch 1: LookupErr"):
+            train(samples, loggers=[Unclosed()], callbacks=[explode])
+
+    with pytest.warns(UserWarning, match=UNCLOSED):
+        train_and_explode()
+
+
+@pytest.mark.parametrize(
+    "mistake", [{"epochs": 0}, {"loss": None}, {"batch_size": 99}, {"before": [lambda *_: 1 / 0]}]
+)
+def test_loggers_are_closed_where_training_does_not_begin(mistake, samples):
+    kept = Kept()
+    with pytest.raises((ValueError, TypeError, ZeroDivisionError)):
+        train(samples, loggers=[kept], **mistake)
+    assert kept.closed
+
+
+def test_every_epoch_of_training_is_logged(samples):
+    kept = Kept()
+    _, history = train(samples, loggers=[kept])
     assert kept.closed
     assert {n: x["train_loss"] for n, x in kept.logged.items()} == {
         row.epoch: row.train_loss for row in history

@@ -255,3 +255,32 @@ def test_metrics_that_there_will_not_be_are_named_before_training(tmp_path):
         train(Checkpoints(tmp_path, best="loss"))
     with pytest.raises(ValueError, match="no metric 'loss' to stop early on, expected one of"):
         train(early_stopping=EarlyStopping("loss"))
+
+
+@pytest.mark.filterwarnings("ignore:no more checkpoints are saved")
+def test_what_is_kept_names_the_last_checkpoint_where_the_final_one_fails(tmp_path, monkeypatch):
+    from orbax.checkpoint import v1 as ocp
+
+    checkpoints, begin = Checkpoints(tmp_path), ocp.training.Checkpointer.save_async
+
+    def full_from_the_second_on(self, number, *arguments, **options):
+        if number > BATCHES:
+            raise OSError(28, "No space left on device")
+        return begin(self, number, *arguments, **options)
+
+    monkeypatch.setattr(ocp.training.Checkpointer, "save_async", full_from_the_second_on)
+    with pytest.warns(UserWarning, match="enough; epochs 1 to 1 are kept") as warned:
+        _, rows = train(checkpoints, stop=stop_after(5))
+    assert str(warned[-1].message) == (
+        f"enough; epochs 1 to 1 are kept, and checkpoints in {tmp_path}, the last of which is "
+        f"{tmp_path / str(BATCHES)}: what came after it is not saved"
+    )
+    assert rows.kept == (1, tmp_path, tmp_path / str(BATCHES), False)
+
+
+def test_what_is_kept_says_that_all_is_saved(tmp_path):
+    with pytest.warns(
+        UserWarning, match=f"enough; no epoch is done, and checkpoints in {tmp_path}$"
+    ):
+        _, rows = train(Checkpoints(tmp_path), stop=stop_after(2))
+    assert rows.kept == (0, tmp_path, tmp_path / "2", True)
