@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxae.training._distributed import agreed, in_any
-from jaxae.training._held import checksum, flat, kinds, unflat
+from jaxae.training._held import flat, held_checksum, kinds, unflat
 from jaxae.training._identity import difference
 
 Facts = dict[str, Any]
@@ -137,7 +137,7 @@ class Saver:
             lambda: self._checkpointer.save_async(
                 number,
                 # Numbers are read back as they were written, or not at all.
-                {**held, "checksum": checksum(held)},
+                {**held, "checksum": held_checksum(held)},
                 force=True,
                 custom_metadata=_sealed(about),
             )
@@ -230,7 +230,7 @@ class Saver:
         }
         read = self._checkpointer.load(number, wanted)
         expected = int(read.pop("checksum"))
-        if int(checksum(read)) != expected:
+        if int(held_checksum(read)) != expected:
             raise ValueError("its numbers are not those that were written")
         return unflat(read, like)
 
