@@ -315,9 +315,26 @@ def test_where_one_process_cannot_save_none_does_and_training_goes_on(runs):
     assert epochs == EPOCHS
 
 
-def test_processes_find_each_other_by_their_clusters_environment():
+def run_without_folder(taken):
+    """What several processes are told without a folder, and for one that is taken."""
+    import jaxae.cli._app
+    import jaxae.runs
+
+    with pytest.raises(ValueError, match="--out") as nowhere:
+        jaxae.cli._app.train()
+    with pytest.raises(ValueError, match="--out") as occupied:
+        jaxae.runs.train(jaxae.runs.Config(layers=(8, 4)), Path(taken))
+    print(json.dumps([jax.process_count(), str(nowhere.value), str(occupied.value)]))
+
+
+@pytest.fixture(scope="module")
+def in_a_cluster(tmp_path_factory):
+    """What two processes that Slurm has started print, and a folder that holds something."""
+    taken = tmp_path_factory.mktemp("taken")
+    (taken / "file").touch()
     outputs = run_both(
-        "import jax; from jaxae.training import join; join(); print(jax.process_count())",
+        "from tests.training.test_distributed import run_without_folder; "
+        f"run_without_folder({str(taken)!r})",
         SLURM_JOB_ID=[str(free_port() - 61440)] * 2,  # Slurm's port is 61440 + this, modulo 4096
         SLURM_STEP_NODELIST=["localhost"] * 2,
         SLURM_STEP_NUM_TASKS=["2"] * 2,
@@ -325,7 +342,33 @@ def test_processes_find_each_other_by_their_clusters_environment():
         SLURM_PROCID=["0", "1"],
         SLURM_LOCALID=["0", "0"],
     )
-    assert [output.split()[-1] for output in outputs] == ["2", "2"]
+    return taken, [json.loads(output.splitlines()[-1]) for output in outputs]
+
+
+def test_processes_find_each_other_by_their_clusters_environment(in_a_cluster):
+    assert [count for count, _, _ in in_a_cluster[1]] == [2, 2]
+
+
+def test_processes_of_a_cluster_need_a_folder(in_a_cluster):
+    for _, nowhere, _ in in_a_cluster[1]:
+        assert nowhere == "several processes need --out, a folder that all of them can reach"
+
+
+def test_a_folder_that_holds_something_is_refused_by_all_processes(in_a_cluster):
+    taken, ((_, _, first), (_, _, second)) = in_a_cluster
+    assert first == f"{taken} holds other files; choose another --out"
+    assert second == f"another process failed: {first}"
+
+
+def test_a_cluster_that_jax_does_not_find_is_named():
+    code = """
+import pytest
+from jaxae.training import join
+with pytest.raises(ValueError, match="JAX finds no cluster .*expected coordinator, processes and"):
+    join("auto")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_without_a_cluster_nothing_is_joined(monkeypatch):
