@@ -114,7 +114,10 @@ def train(
     ] = None,
     coordinator: Annotated[
         str | None,
-        Option(help="HOST:PORT of process 0, where several processes train one model."),
+        Option(
+            help="HOST:PORT of process 0, where several processes train one model; auto where JAX "
+            "is to find them. Those of Slurm and Open MPI are found without."
+        ),
     ] = None,
     num_processes: Annotated[int | None, Option(help="How many there are.")] = None,
     process_id: Annotated[int | None, Option(help="Which this one is, from 0.")] = None,
@@ -124,15 +127,18 @@ def train(
     ] = False,
 ) -> None:
     """Train an autoencoder, and draw what it has learned."""
+    from jax import process_count
+
     from jaxae.cli._loggers import chosen_loggers
     from jaxae.cli._report import print_summary
     from jaxae.runs import Config, default_path, resumed_config, train
     from jaxae.training import is_writer, join
 
     raise_on_interrupt()
-    if coordinator is not None and out is None and resume is None:
-        raise ValueError("several processes need --out, a folder that all of them can reach")
+    placed = out is not None or resume is not None
+    _need_folder(placed, alone=coordinator is None)
     join(coordinator, num_processes, process_id)
+    _need_folder(placed, alone=process_count() == 1)
     asked = {
         "data": data,
         "data_dir": None if data_dir is None else str(data_dir),
@@ -178,6 +184,12 @@ def evaluate(
 
     raise_on_interrupt()
     print_metrics(evaluate(run))
+
+
+def _need_folder(placed: bool, *, alone: bool) -> None:
+    """Each process would choose a folder of its own."""
+    if not placed and not alone:
+        raise ValueError("several processes need --out, a folder that all of them can reach")
 
 
 def _refuse(asked: dict[str, Any]) -> None:

@@ -14,7 +14,15 @@ from typing import Any
 from flax import nnx
 
 from jaxae.runs._config import Config
-from jaxae.training import Epoch, History, State, is_writer, save_checkpoint, wait_for_all
+from jaxae.training import (
+    Epoch,
+    History,
+    State,
+    is_writer,
+    save_checkpoint,
+    together,
+    wait_for_all,
+)
 
 
 class RunDirectory:
@@ -137,30 +145,23 @@ def new_run(path: Path) -> Iterator[RunDirectory]:
         ValueError: the path is a file, or a folder that holds something.
         OSError: the folder cannot be made.
     """
-    if path.is_file():
-        raise ValueError(f"{path} is a file, expected a new folder; choose another --out")
-    run = RunDirectory(path)
-    if path.is_dir() and any(path.iterdir()):
-        content = "another run" if run.config.exists() else "other files"
-        raise ValueError(f"{path} holds {content}; choose another --out")
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    made = []
+    run, made = RunDirectory(path), together(_made, path)
     try:
-        for folder in reversed(missing):
-            folder.mkdir(exist_ok=folder != path)
-            made.insert(0, folder)
-            _sync_folder(folder.parent)
         yield run
     except BaseException:
-        if made != missing or not (run.metrics.exists() or run.is_saved):
+        if not (run.metrics.exists() or run.is_saved):
             _remove(path, made)
         raise
 
 
 @contextmanager
 def joined_run(path: Path) -> Iterator[RunDirectory]:
-    """The directory of a run that another process writes."""
-    yield RunDirectory(path)
+    """The directory of a run that another process writes, which must have it first.
+
+    Raises:
+        ValueError: the other process cannot make it, or there is something else.
+    """
+    yield together(RunDirectory, path)
 
 
 @contextmanager
@@ -172,17 +173,43 @@ def existing_run(path: Path, config: Config) -> Iterator[RunDirectory]:
         ValueError: it was asked to do something else, apart from the number of epochs.
     """
     run = RunDirectory(path)
-    there, here = run.read_config().to_json(), config.to_json()
-    for name, value in there.items():
-        if name != "epochs" and value != here[name]:
-            raise ValueError(
-                f"{path} holds a run with another {name}: {value!r} there, {here[name]!r} here"
-            )
+    there = together(_same_config, run, config)
     try:
         yield run
     except ValueError:  # e.g. the data are others now: the run is left as it was
         write_json(run.config, there)
         raise
+
+
+def _made(path: Path) -> list[Path]:
+    """The folders that are made for a new run, from the innermost; all of them or none."""
+    if path.is_file():
+        raise ValueError(f"{path} is a file, expected a new folder; choose another --out")
+    if path.is_dir() and any(path.iterdir()):
+        content = "another run" if RunDirectory(path).config.exists() else "other files"
+        raise ValueError(f"{path} holds {content}; choose another --out")
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    made: list[Path] = []
+    try:
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=folder != path)
+            made.insert(0, folder)
+            _sync_folder(folder.parent)
+    except BaseException:
+        _remove_empty(made)
+        raise
+    return made
+
+
+def _same_config(run: RunDirectory, config: Config) -> dict[str, Any]:
+    """What a run was asked to do, which is the same but for the number of epochs."""
+    there, here = run.read_config().to_json(), config.to_json()
+    for name, value in there.items():
+        if name != "epochs" and value != here[name]:
+            raise ValueError(
+                f"{run.path} holds a run with another {name}: {value!r} there, {here[name]!r} here"
+            )
+    return there
 
 
 def _remove(path: Path, made: list[Path]) -> None:
@@ -193,6 +220,10 @@ def _remove(path: Path, made: list[Path]) -> None:
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
+    _remove_empty(made)
+
+
+def _remove_empty(made: list[Path]) -> None:
     for folder in made:
         with suppress(OSError):
             folder.rmdir()

@@ -24,10 +24,11 @@ from jaxae.training._checkpoint import (
     load_checkpoint as load_checkpoint,
     save_checkpoint as save_checkpoint,
 )
-from jaxae.training._checkpoints import Checkpoints as Checkpoints
+from jaxae.training._checkpoint_plan import Checkpoints as Checkpoints
 from jaxae.training._distributed import (
     is_writer as is_writer,
     join as join,
+    together as together,
     wait_for_all as wait_for_all,
 )
 from jaxae.training._early_stopping import EarlyStopping as EarlyStopping

@@ -1,69 +1,38 @@
 """Checkpoints of a run: written while it trains, whole or not at all, and read to go on from."""
 
-import dataclasses
+import itertools
 import json
-import re
 import tempfile
 import time
 import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxae.training._distributed import agreed, in_any
-from jaxae.training._held import checksum, flat, kinds, unflat
+from jaxae.training._checkpoint_plan import Checkpoints
+from jaxae.training._distributed import agreed, in_any, is_writer, together
+from jaxae.training._held import flat, held_checksum, kinds, unflat
 from jaxae.training._identity import difference
 
 Facts = dict[str, Any]
 
 
-@dataclasses.dataclass(frozen=True)
-class Checkpoints:
-    """Where a run's checkpoints are, how often one is written, and which are kept.
+class BestSaved(NamedTuple):
+    """Which checkpoint is the best so far: its metric's value, its number, the metric's name."""
 
-    Args:
-        path: the folder, new or of the run that is resumed.
-        every_epochs: how many epochs lie between two of them; None for none at the end of epochs.
-        every_seconds: how many seconds, also inside an epoch; None for none inside epochs.
-        keep: how many of the latest are kept.
-        best: the metric of the best one, which is kept as well: the smallest. None for no such.
-            Without test data "test_loss" is the training loss.
-
-    Raises:
-        ValueError: a number that is not positive, nothing that says when, or an address such as
-            gs://bucket/run instead of a folder.
-
-    Example:
-        >>> Checkpoints("run/checkpoints", every_seconds=600.0).keep
-        2
-    """
-
-    path: str | Path
-    every_epochs: int | None = 1
-    every_seconds: float | None = None
-    keep: int = 2
-    best: str | None = "test_loss"
-
-    def __post_init__(self):
-        if re.match(r"[A-Za-z][\w+.-]+:/", str(self.path)):  # of "://" a Path keeps one slash
-            raise ValueError(
-                f"path is '{self.path}', an address, expected a folder; mount the storage and give "
-                "the folder where it is mounted"
-            )
-        if self.every_epochs is None and self.every_seconds is None:
-            raise ValueError("expected every_epochs or every_seconds, or both")
-        for name in ("every_epochs", "every_seconds", "keep"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} is {value}, expected a positive number")
+    value: float
+    number: int
+    metric: str | None
 
 
 class Saver:
     """Writes checkpoints in the background, and reads the newest that is whole.
+
+    Of several processes all write and read, and where one cannot, none does.
 
     Args:
         checkpoints: where, how often, which.
@@ -71,44 +40,52 @@ class Saver:
 
     Raises:
         OSError: the folder cannot be made or written to.
+        ValueError: another process cannot write to it, or sees another folder there.
     """
 
     def __init__(self, checkpoints: Checkpoints, identity: Mapping[str, str]):
         self.checkpoints, self.identity = checkpoints, dict(identity)
         self.path = Path(checkpoints.path).absolute()
-        self._saved, self._failed = time.monotonic(), False
-        self._best: tuple[float, int] | None = None
+        self._saved = self._saved_at_end = time.monotonic()
+        self._failed = False
+        self._best: BestSaved | None = None
         self._last: int | None = None
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.path):
-                self._checkpointer = self._open()
-        except OSError as error:
-            raise OSError(f"no checkpoints can be written to {self.path}: {error}") from error
+        together(self._check_folder)
+        self._checkpointer = self._open()
+        newest = max(self.numbers, default=-1)
+        if in_any(agreed(newest) != newest):
+            raise ValueError(
+                f"not all processes see the same checkpoints in {self.path}, expected a folder "
+                "that all of them can reach"
+            )
 
     @property
     def numbers(self) -> list[int]:
         """The checkpoints that are there, from the oldest to the newest."""
         return [x.step for x in self._checkpointer.checkpoints]
 
-    def due(self, epoch: int | None = None) -> bool:
-        """Whether it is time for the next one; `epoch` is the one that is done, if one is."""
-        every = self.checkpoints.every_epochs
+    def due(self, epoch: int | None = None, metric: float | None = None) -> bool:
+        """Whether it is time for the next one.
+
+        Args:
+            epoch: the one that is done, if one is.
+            metric: its value of what the best checkpoint is chosen by, if it is known.
+        """
+        every, seconds = self.checkpoints.every_epochs, self.checkpoints.every_seconds
         if epoch is not None and every is not None and epoch % every == 0:
             return True
-        seconds = self.checkpoints.every_seconds
+        better = self._is_better(metric)
         if seconds is None:
-            return False
+            return better
         # A slow disk delays no training.
-        waited = (
-            0.0 if self._checkpointer.is_saving_in_progress() else time.monotonic() - self._saved
-        )
+        since = self._saved_at_end if better else self._saved
+        waited = 0.0 if self._checkpointer.is_saving_in_progress() else time.monotonic() - since
         return agreed(waited) >= seconds
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
         """Which of some checkpoints are kept, for Orbax: the latest, and the best."""
         numbers = [x.step for x in checkpoints]
-        kept = {*sorted(numbers)[-self.checkpoints.keep :], self._best and self._best[1]}
+        kept = {*sorted(numbers)[-self.checkpoints.keep :], self._best and self._best.number}
         return [number in kept for number in numbers]
 
     def save(self, number: int, arrays: Any, facts: Facts, metric: float | None = None) -> None:
@@ -130,8 +107,10 @@ class Saver:
         if in_any(number == self._last or number in self.numbers):
             return
         self._saved, self._last = time.monotonic(), number
-        if metric is not None and (self._best is None or metric < self._best[0]):
-            self._best = metric, number
+        if metric is not None:
+            self._saved_at_end = self._saved
+            if self._is_better(metric):
+                self._best = BestSaved(metric, number, self.checkpoints.best)
         held = flat(arrays)
         about = {
             "identity": self.identity,
@@ -144,7 +123,7 @@ class Saver:
             lambda: self._checkpointer.save_async(
                 number,
                 # Numbers are read back as they were written, or not at all.
-                {**held, "checksum": checksum(held)},
+                {**held, "checksum": held_checksum(held)},
                 force=True,
                 custom_metadata=_sealed(about),
             )
@@ -176,19 +155,20 @@ class Saver:
         for number in reversed(self.numbers):
             # Orbax and its storage raise errors of many kinds.
             try:
-                about = _opened(self._checkpointer.metadata(number).custom_metadata)
+                about = together(self._about, number)
             except Exception as error:
                 damaged[number] = error
                 continue
-            expected = like(about["facts"])
-            self._check_same(about, expected)
+            expected = together(self._expected, about, like)
             try:
-                arrays = self._read(number, expected)
+                arrays = together(self._read, number, expected)
             except Exception as error:
                 damaged[number] = error
                 continue
-            self._set_aside(damaged)
-            self._best = about["best"] and tuple(about["best"])
+            together(self._set_aside, damaged)
+            self._checkpointer.reload()
+            best = about["best"] and BestSaved(*about["best"])
+            self._best = best if best and best.metric == self.checkpoints.best else None
             return arrays, about["facts"]
         if damaged:
             newest = _line(damaged[max(damaged)])
@@ -196,6 +176,14 @@ class Saver:
                 f"{self.path}: none of {len(damaged)} checkpoints can be read ({newest})"
             )
         return None
+
+    def _check_folder(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise OSError(f"no checkpoints can be written to {self.path}: {error}") from error
 
     def _open(self) -> Any:
         # Orbax takes 0.4 s to import and more to start: only where checkpoints are asked for.
@@ -222,13 +210,22 @@ class Saver:
                 stacklevel=2,
             )
 
-    def _check_same(self, about: dict[str, Any], expected: Any) -> None:
+    def _is_better(self, metric: float | None) -> bool:
+        return metric is not None and (self._best is None or metric < self._best.value)
+
+    def _about(self, number: int) -> dict[str, Any]:
+        return _opened(self._checkpointer.metadata(number).custom_metadata)
+
+    def _expected(self, about: dict[str, Any], like: Callable[[Facts], Any]) -> Any:
+        """What a checkpoint must hold, if it is of the same run."""
+        expected = like(about["facts"])
         other = difference(about["identity"], self.identity)
         if other is None:
             other = difference(about["arrays"], kinds(flat(expected)))
             other = other and f"model or optimizer: {other}"
         if other is not None:
             raise ValueError(f"{self.path} holds a run with another {other}")
+        return expected
 
     def _read(self, number: int, like: Any) -> Any:
         wanted = {
@@ -237,21 +234,26 @@ class Saver:
         }
         read = self._checkpointer.load(number, wanted)
         expected = int(read.pop("checksum"))
-        if int(checksum(read)) != expected:
+        if int(held_checksum(read)) != expected:
             raise ValueError("its numbers are not those that were written")
         return unflat(read, like)
 
     def _set_aside(self, damaged: Mapping[int, Exception]) -> None:
-        """Have damaged checkpoints stand in the way of no new ones, and tell of them."""
-        for number, error in damaged.items():
+        """Have damaged checkpoints stand in the way of no new ones, and tell of them, once."""
+        for number, error in damaged.items() if is_writer() else ():
+            aside = _free(self.path / f"damaged-{number}")
             warnings.warn(
                 f"checkpoint {number} in {self.path} is damaged ({_line(error)}); the one before "
-                f"it is read, and it is now called damaged-{number}",
-                stacklevel=3,
+                f"it is read, and it is now called {aside.name}",
+                stacklevel=4,
             )
-            (self.path / str(number)).rename(self.path / f"damaged-{number}")
-        if damaged:
-            self._checkpointer.reload()
+            (self.path / str(number)).rename(aside)
+
+
+def _free(path: Path) -> Path:
+    """The first of path, path-2, path-3, … that does not exist."""
+    others = (path.with_name(f"{path.name}-{i}") for i in itertools.count(2))
+    return next(x for x in itertools.chain([path], others) if not x.exists())
 
 
 def _sealed(about: dict[str, Any]) -> Any:

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, UInt32
 
+from jaxae.training._checksum import checksum
+
 
 def flat(tree: Any) -> dict[str, Array]:
     """A tree's arrays by their names in it, without those that hold nothing."""
@@ -31,13 +33,11 @@ def kinds(held: dict[str, Array]) -> dict[str, str]:
 
 
 @jax.jit
-def checksum(held: dict[str, Array]) -> UInt32[Array, ""]:
-    """A sum of all bits in which places count: the same on any number of devices."""
+def held_checksum(held: dict[str, Array]) -> UInt32[Array, ""]:
+    """A sum of all arrays' checksums, in which their order counts."""
     total = jnp.uint32(0)
     for name in sorted(held):
-        words = _words(held[name])
-        odd = 2 * jax.lax.iota(jnp.uint32, words.size) + 1
-        total = total * jnp.uint32(31) + (words * odd).sum(dtype=jnp.uint32)
+        total = total * jnp.uint32(31) + checksum(held[name])
     return total
 
 
@@ -51,14 +51,3 @@ def _data(x: Array) -> Array:
 
 def _is_key(x: Array) -> bool:
     return jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
-
-
-def _words(x: Array) -> Array:
-    """An array's bits, in words of 32 of them; a smaller number is a word of its own."""
-    if jnp.issubdtype(x.dtype, jnp.complexfloating):
-        x = jnp.stack([x.real, x.imag])
-    if x.dtype == jnp.bool_:
-        return x.astype(jnp.uint32).reshape(-1)
-    size = min(x.dtype.itemsize, 4)
-    unsigned = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[size]
-    return jax.lax.bitcast_convert_type(x, unsigned).astype(jnp.uint32).reshape(-1)

@@ -132,8 +132,11 @@ class Layout:
         return PartitionSpec(*[None] * axes[0], AXIS) if axes else PartitionSpec()
 
     def _padded(self, x: Any) -> Any:
-        """Rows, followed by as many of zeros as make a multiple of the devices."""
-        return np.pad(np.asarray(x), [(0, -len(x) % self.count)] + [(0, 0)] * (x.ndim - 1))
+        """Rows, followed by as many of zeros as make a multiple of the devices; on the host."""
+        missing = -len(x) % self.count
+        if not missing:
+            return x
+        return np.pad(np.asarray(x), [(0, missing)] + [(0, 0)] * (x.ndim - 1))
 
 
 def _check(devices: tuple[Any, ...]) -> None:

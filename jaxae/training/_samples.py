@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from jaxae.training._checksum import checksum
 from jaxae.training._layout import Layout
 from jaxae.training._loop import Chunk
 from jaxae.training._order import fitting, in_order, shuffled
@@ -112,8 +113,8 @@ class Resident:
         yield self._chunk(in_order(self.samples, self.batch_size, self.layout.count))
 
     def fingerprint(self) -> str:
-        """How many samples of which shape, and the sum of all their bits."""
-        bits = np.asarray(_checksum(self.rows)).item()
+        """How many samples of which shape, and the checksum of all their bits."""
+        bits = int(jax.jit(checksum)(self.rows))
         shape = "×".join(map(str, (self.samples, *self.feature_shape)))
         return f"{shape} {self.rows.dtype} {bits:08x}"
 
@@ -141,17 +142,10 @@ def source_of(name: str, samples: Any, batch_size: int | None, layout: Layout) -
     return Resident.of(name, samples, batch_size, layout)
 
 
-@jax.jit
-def _checksum(rows: Array) -> Array:
-    """A sum of all bits, in which places count."""
-    words = jax.lax.bitcast_convert_type(rows, jnp.uint32).reshape(len(rows), -1)
-    odd = 2 * jnp.arange(words.shape[1], dtype=jnp.uint32) + 1
-    rows_odd = 2 * jnp.arange(len(words), dtype=jnp.uint32) + 1
-    return ((words * odd).sum(1, dtype=jnp.uint32) * rows_odd).sum(dtype=jnp.uint32)
-
-
-def _checked(name: str, samples: Any) -> Float[Array, "N ..."]:
-    samples = samples if isinstance(samples, jax.Array) else np.asarray(samples)
+def _checked(name: str, samples: Any) -> Any:
+    """Samples as floats of 32 bits or more, where they are: on the host or on devices."""
+    on_host = not isinstance(samples, jax.Array)
+    samples = np.asarray(samples) if on_host else samples
     if not jnp.issubdtype(samples.dtype, jnp.floating):
         raise TypeError(
             f"{name} has dtype {samples.dtype}, expected a floating dtype; jaxae.data.load scales "
@@ -159,8 +153,10 @@ def _checked(name: str, samples: Any) -> Float[Array, "N ..."]:
         )
     if samples.ndim == 0 or len(samples) == 0:
         raise ValueError(f"{name} has shape {samples.shape}, expected one sample or more")
-    samples = jnp.asarray(samples)
-    samples = samples.astype(jnp.promote_types(samples.dtype, jnp.float32))
-    if not jnp.isfinite(samples).all():
+    dtype = jax.dtypes.canonicalize_dtype(jnp.promote_types(samples.dtype, jnp.float32))
+    # A copy: devices may share the host's memory, which the caller may write to.
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+        samples = samples.astype(dtype)
+    if not (np if on_host else jnp).isfinite(samples).all():
         raise ValueError(f"{name} holds NaN or infinity; remove or replace them before training")
     return samples

@@ -274,8 +274,10 @@ def saving(
     if checkpoints is None:
         yield None
         return
+    test = program.test
     identity = {
         "data": program.train.fingerprint(),
+        "test data": "none" if test is None else test.fingerprint(),
         "objective": described(program.step.objective),
         "model": model_description(model),
         "batch size": str(program.train.batch_size),

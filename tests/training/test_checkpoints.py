@@ -78,6 +78,36 @@ def test_the_best_is_remembered_where_a_run_is_resumed(tmp_path):
     assert saver(tmp_path).numbers == [1, 5]
 
 
+def test_the_best_in_another_metric_is_no_best(tmp_path):
+    write(tmp_path, 1, 2, metrics=[0.2, 0.5])
+    again = saver(tmp_path, keep=1, best="train_loss")
+    again.newest(lambda facts: tree())
+    for number, metric in ((3, 0.4), (4, 0.6)):
+        again.save(number, tree(number), {}, metric)
+    again.finish()
+    assert saver(tmp_path).numbers == [3, 4]
+
+
+def test_it_is_time_when_the_best_has_been_surpassed(tmp_path):
+    writer = saver(tmp_path, every_epochs=10)
+    assert writer.due(1, 0.5)
+    writer.save(1, tree(), {}, 0.5)
+    assert [writer.due(2, metric) for metric in (0.6, 0.5, None, 0.4)] == [False] * 3 + [True]
+    assert writer.due(10, 0.6)
+    writer.finish()
+
+
+def test_the_best_is_saved_no_sooner_than_so_many_seconds_after_an_end_of_an_epoch(tmp_path):
+    writer = saver(tmp_path, every_epochs=None, every_seconds=60.0)
+    assert not writer.due(1, 0.5)
+    writer._saved_at_end -= 60.0  # a minute ago; inside an epoch it was saved just now
+    assert writer.due(1, 0.5)
+    assert not writer.due(1)
+    writer.save(1, tree(), {}, 0.5)
+    writer.finish()
+    assert not writer.due(2, 0.4)
+
+
 def test_what_is_there_is_not_written_again(tmp_path):
     write(tmp_path, 1, 2)
     again = saver(tmp_path)
@@ -243,6 +273,17 @@ for change in (flip, cut, pathlib.Path.unlink):
             reader.finish()
         assert open_(path).newest(lambda facts: tree(1))[1] == {"number": 2}
         print("FELL BACK" if number == 1 else "READ")
+# It was damaged before: each keeps a name of its own.
+path = damaged(cut, *files)
+for name in ("damaged-2", "damaged-2-2"):
+    (path / name).mkdir()
+    (path / name / "file").touch()
+with warnings.catch_warnings(record=True) as warned:
+    warnings.simplefilter("always")
+    assert open_(path).newest(lambda facts: tree(1))[1] == {"number": 1}
+assert any("it is now called damaged-2-3" in str(x.message) for x in warned)
+assert sorted(x.name for x in path.iterdir()) == ["1", "damaged-2", "damaged-2-2", "damaged-2-3"]
+print("RENAMED")
 both = [name.replace("2/", f"{number}/", 1) for name in files for number in (1, 2)]
 path = damaged(lambda path: path.write_bytes(b"") if path.exists() else None, *both)
 try:
@@ -261,4 +302,4 @@ def test_whatever_is_damaged_the_newest_whole_one_is_read(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     lines = done.stdout.split("\n")
     assert lines.count("FELL BACK") >= 12
-    assert lines.count("REFUSED") == 1
+    assert lines.count("RENAMED") == lines.count("REFUSED") == 1

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -114,6 +115,31 @@ def train_unsaved(path, here):
     return [str(warning.message) for warning in told], len(history)
 
 
+def resume_damaged(path):
+    """The arrays of what is resumed where the newest checkpoint is damaged, and the warnings."""
+    train(checkpoints=Checkpoints(path, best=None))
+    wait_for_all("it is written")
+    if is_writer():
+        newest = max(Path(path).glob("[0-9]*"), key=lambda x: int(x.name))
+        for file in filter(Path.is_file, newest.rglob("*")):
+            content = file.read_bytes()
+            file.write_bytes(content[: len(content) // 2])
+    wait_for_all("it is damaged")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        resumed = resume(path)
+    return resumed, [str(x.message) for x in told if "checkpoint" in str(x.message)]
+
+
+def without_rights(path, here):
+    """What training raises where one process alone has no folder for its checkpoints."""
+    if here:
+        Path(path).touch()
+    with pytest.raises((OSError, ValueError)) as raised:
+        train(checkpoints=Checkpoints(path))
+    return f"{type(raised.value).__name__}: {raised.value}"
+
+
 def process(coordinator, number, folder):
     """What each of the two processes does; its results are in files of its own."""
     join(coordinator, 2, number, timeout=60.0)
@@ -123,14 +149,18 @@ def process(coordinator, number, folder):
     save_checkpoint(f"{folder}/weights", both)
     half = train_half(f"{folder}/two", asked_here=number == 1, layout=Layout(**SPREAD))
     resumed = resume(f"{folder}/one", Layout(**SPREAD))
+    mended, told = resume_damaged(f"{folder}/damaged")
     np.savez(f"{folder}/both-{number}.npz", **arrays(both))
+    np.savez(f"{folder}/mended-{number}.npz", **mended)
     np.savez(f"{folder}/resumed-{number}.npz", **resumed)
     facts = {
         "logged": recorder.epochs,
         "writer": is_writer(),
         "stopped": half.stopped,
         "waited": wait_for_all("the end"),
-        "agreed": agreed(float(number)),
+        "agreed": [agreed(float(number)), agreed(number + (1 << 24) + 1)],
+        "damaged": told,
+        "rights": without_rights(f"{folder}/rights-{number}", here=number == 1),
         "reason": agreed_reason("tired" if number else None),
         "any": [in_any(number == 1), in_any(False)],
         "fault": fault(f"{folder}/faulty", here=number == 1),
@@ -246,7 +276,7 @@ def test_what_one_process_is_asked_all_do(runs):
     folder, _ = runs
     assert facts(folder, "stopped") == [STOP, STOP]
     assert facts(folder, "reason") == ["tired", "tired"]
-    assert facts(folder, "agreed") == [0.0, 0.0]
+    assert facts(folder, "agreed") == [[0.0, (1 << 24) + 1]] * 2
 
 
 def test_a_callback_that_fails_in_one_process_ends_both_with_the_state_saved(runs):
@@ -255,6 +285,25 @@ def test_a_callback_that_fails_in_one_process_ends_both_with_the_state_saved(run
     expected = "callback record failed after epoch 1: OSError: no rights"
     assert facts(folder, "fault") == [expected] * 2
     assert [path.name for path in (folder / "faulty").glob("[0-9]*")] == ["5"]
+
+
+def test_a_damaged_checkpoint_is_set_aside_by_one_process_and_both_go_on(runs):
+    folder, expected = runs
+    for got in saved(folder, "mended"):
+        assert_same(got, expected)
+    (told, by_the_other) = facts(folder, "damaged")
+    assert len(told) == 1
+    assert "it is now called damaged-15" in told[0]
+    assert by_the_other == []
+    assert sorted(x.name for x in (folder / "damaged").iterdir()) == ["10", "15", "damaged-15"]
+
+
+def test_where_one_process_has_no_rights_both_end_with_the_reason(runs):
+    folder, _ = runs
+    reason = f"no checkpoints can be written to {folder}/rights-1: "
+    first, second = facts(folder, "rights")
+    assert first.startswith(f"ValueError: another process failed: {reason}")
+    assert second.startswith(f"OSError: {reason}")
 
 
 def test_where_one_process_cannot_save_none_does_and_training_goes_on(runs):
@@ -266,9 +315,26 @@ def test_where_one_process_cannot_save_none_does_and_training_goes_on(runs):
     assert epochs == EPOCHS
 
 
-def test_processes_find_each_other_by_their_clusters_environment():
+def run_without_folder(taken):
+    """What several processes are told without a folder, and for one that is taken."""
+    import jaxae.cli._app
+    import jaxae.runs
+
+    with pytest.raises(ValueError, match="--out") as nowhere:
+        jaxae.cli._app.train()
+    with pytest.raises(ValueError, match="--out") as occupied:
+        jaxae.runs.train(jaxae.runs.Config(layers=(8, 4)), Path(taken))
+    print(json.dumps([jax.process_count(), str(nowhere.value), str(occupied.value)]))
+
+
+@pytest.fixture(scope="module")
+def in_a_cluster(tmp_path_factory):
+    """What two processes that Slurm has started print, and a folder that holds something."""
+    taken = tmp_path_factory.mktemp("taken")
+    (taken / "file").touch()
     outputs = run_both(
-        "import jax; from jaxae.training import join; join(); print(jax.process_count())",
+        "from tests.training.test_distributed import run_without_folder; "
+        f"run_without_folder({str(taken)!r})",
         SLURM_JOB_ID=[str(free_port() - 61440)] * 2,  # Slurm's port is 61440 + this, modulo 4096
         SLURM_STEP_NODELIST=["localhost"] * 2,
         SLURM_STEP_NUM_TASKS=["2"] * 2,
@@ -276,7 +342,33 @@ def test_processes_find_each_other_by_their_clusters_environment():
         SLURM_PROCID=["0", "1"],
         SLURM_LOCALID=["0", "0"],
     )
-    assert [output.split()[-1] for output in outputs] == ["2", "2"]
+    return taken, [json.loads(output.splitlines()[-1]) for output in outputs]
+
+
+def test_processes_find_each_other_by_their_clusters_environment(in_a_cluster):
+    assert [count for count, _, _ in in_a_cluster[1]] == [2, 2]
+
+
+def test_processes_of_a_cluster_need_a_folder(in_a_cluster):
+    for _, nowhere, _ in in_a_cluster[1]:
+        assert nowhere == "several processes need --out, a folder that all of them can reach"
+
+
+def test_a_folder_that_holds_something_is_refused_by_all_processes(in_a_cluster):
+    taken, ((_, _, first), (_, _, second)) = in_a_cluster
+    assert first == f"{taken} holds other files; choose another --out"
+    assert second == f"another process failed: {first}"
+
+
+def test_a_cluster_that_jax_does_not_find_is_named():
+    code = """
+import pytest
+from jaxae.training import join
+with pytest.raises(ValueError, match="JAX finds no cluster .*expected coordinator, processes and"):
+    join("auto")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_without_a_cluster_nothing_is_joined(monkeypatch):

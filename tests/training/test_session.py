@@ -1,5 +1,6 @@
 """Training that is stopped anywhere and goes on, through `fit`."""
 
+import dataclasses
 import itertools
 
 import chex
@@ -145,6 +146,10 @@ def test_a_run_is_not_overwritten_by_another(often):
 
 OTHERS = {
     "data": ({"data": data(seed=1)}, "data: 45×6 float32 .* there, 45×6 float32 .* here"),
+    "test data": (
+        {"data": dataclasses.replace(data(), test=data().test[::-1])},
+        "test data: 12×6 float32 .* there, 12×6 float32 .* here",
+    ),
     "objective": ({"loss": mae}, "objective: .*squared_error.* there, .*absolute_error.* here"),
     "batch size": ({"batch_size": 9}, "batch size: 10 there, 9 here"),
     "key": ({"key": jax.random.key(1)}, r"random key: \[0, 0\] there, \[0, 1\] here"),
