@@ -39,6 +39,14 @@ def train(
     data_dir: Annotated[
         Path | None, Option(help="The folder with the IDX files of mnist or fashion-mnist.")
     ] = None,
+    stream: Annotated[
+        bool,
+        Option(
+            "--stream",
+            help="Read the training samples as they are needed: a .npy or ArrayRecord file, or a "
+            "folder of images, that does not fit into memory.",
+        ),
+    ] = False,
     model: Annotated[str | None, Option(help="mlp.", show_default="mlp")] = None,
     layers: Annotated[
         str | None,
@@ -142,6 +150,7 @@ def train(
     asked = {
         "data": data,
         "data_dir": None if data_dir is None else str(data_dir),
+        "stream": stream or None,
         "model": model,
         "layers": None if layers is None else _widths(layers),
         "loss": loss,

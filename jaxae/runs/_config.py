@@ -12,7 +12,7 @@ import optax
 from flax import nnx
 
 from jaxae._lookup import lookup
-from jaxae.data import NAMES, Dataset
+from jaxae.data import NAMES, Dataset, load, stream_dataset
 from jaxae.losses import LOSSES, BaseLoss, likelihood_for
 from jaxae.models import MODELS, Autoencoder, default_widths
 from jaxae.training import EarlyStopping
@@ -31,6 +31,8 @@ class Config:
     Args:
         data: the name or path of the data.
         data_dir: the folder of named data, or None.
+        stream: whether training samples are read as they are needed, from a path; else the data are
+            in memory.
         model: the model's name.
         layers: the encoder's widths, the last of which is the code; None for the model's default.
         loss: the loss's name.
@@ -47,7 +49,8 @@ class Config:
         feature_shape: of one sample; None until the data are known.
 
     Raises:
-        ValueError: an unknown model or loss, or a number out of range.
+        ValueError: an unknown model or loss, a number out of range, or named data that are to
+            stream.
 
     Example:
         >>> Config(loss="mze")
@@ -57,6 +60,7 @@ class Config:
 
     data: str = "digits"
     data_dir: str | None = None
+    stream: bool = False
     model: str = "mlp"
     layers: tuple[int, ...] | None = None
     loss: str = "bce"
@@ -74,6 +78,8 @@ class Config:
 
     def __post_init__(self):
         lookup("model", self.model, MODELS)
+        if self.stream and self.data in NAMES:
+            raise ValueError(f"{self.data} is not streamed, expected the path of a file or folder")
         lookup("loss", self.loss, LOSSES)
         for name, smallest in SMALLEST.items():
             value = getattr(self, name)
@@ -91,6 +97,10 @@ class Config:
             if getattr(self, name) not in known:
                 expected = " or ".join(map(repr, known))
                 raise ValueError(f"{name} is {getattr(self, name)!r}, expected {expected}")
+
+    def load_data(self) -> Dataset:
+        """The data of this name or at this path."""
+        return stream_dataset(self.data) if self.stream else load(self.data, self.data_dir)
 
     def build_loss(self) -> BaseLoss:
         """The loss of this name."""

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-from jaxae.data import load
 from jaxae.models import Autoencoder
 from jaxae.runs._config import Config
 from jaxae.runs._directory import RunDirectory
@@ -42,7 +41,7 @@ def evaluate(path: str | os.PathLike) -> dict[str, float]:
         ValueError: a configuration, checkpoint or data that are broken.
     """
     config, model = _load(path)
-    return evaluate_test(model, load(config.data, config.data_dir))
+    return evaluate_test(model, config.load_data())
 
 
 def _load(path: str | os.PathLike) -> tuple[Config, Autoencoder]:

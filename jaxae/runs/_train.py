@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
-from jaxae.data import Dataset, load
+from jaxae.data import Dataset
 from jaxae.evaluation import require_matplotlib, save_losses, save_reconstructions
 from jaxae.models import Autoencoder, reconstruct
 from jaxae.runs._config import Config
@@ -65,7 +65,7 @@ def train(
     """
     start = time.perf_counter()
     require_matplotlib()  # the pictures come last, when the work would be lost
-    dataset = load(config.data, config.data_dir)
+    dataset = config.load_data()
     config = config.resolve(dataset)
     model = config.build_model()
     with _directory(config, out, resume) as run, terminable() as terminated:

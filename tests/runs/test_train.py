@@ -12,6 +12,7 @@ import pytest
 from flax import nnx
 from PIL import Image
 
+from jaxae import runs
 from jaxae.data import load
 from jaxae.losses import mae
 from jaxae.models import MLPAutoencoder
@@ -459,3 +460,23 @@ def test_the_summary_names_the_epoch_whose_weights_are_kept(small, out, run):
     assert summary["weights_epoch"] == 1 + losses.index(min(losses)) < summary["epochs"]
     assert summary["test_mse"] == pytest.approx(min(losses), rel=1e-5)
     assert run.summary["weights_epoch"] == run.summary["epochs"] == 2
+
+
+def test_a_run_whose_data_stream_is_that_of_data_in_memory(tmp_path, rng):
+    np.save(tmp_path / "x.npy", rng.random((60, 6)).astype(np.float32))
+    config = Config(data=str(tmp_path / "x.npy"), layers=(4, 2), epochs=2, batch_size=10)
+    summaries = [
+        train(
+            dataclasses.replace(config, stream=stream), tmp_path / f"{stream}", show_progress=False
+        )
+        for stream in (False, True)
+    ]
+    assert summaries[0]["scaling"] == summaries[1]["scaling"]
+    for name in ("train_samples", "test_samples", "train_loss", "test_mse", "pca_mse"):
+        assert summaries[0][name] == pytest.approx(summaries[1][name], rel=1e-5), name
+    assert runs.evaluate(tmp_path / "True")["test_mse"] == summaries[1]["test_mse"]
+
+
+def test_data_with_a_name_do_not_stream():
+    with pytest.raises(ValueError, match="digits is not streamed, expected the path of a file"):
+        Config(stream=True)
