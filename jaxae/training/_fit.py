@@ -100,7 +100,9 @@ def fit(
         step: makes the Step; a subclass of it is a step of your own.
         layout: the devices, and what is spread over them; all devices by default.
         checkpoints: where and how often the run is saved; not at all by default.
-        resume: whether to go on from the newest of the checkpoints, if there is one.
+        resume: whether to go on from the newest of the checkpoints, if there is one. Its parameters
+            and its optimizer's state win, also a learning rate that `optax.inject_hyperparams`
+            keeps there; any other rate is the one that is given now.
         early_stopping: when to end before the last epoch, with the best model; never by default.
         before: functions of the model, the objective and the data, called before training.
         monitors: functions of the trained model and the epoch's row, called between epochs.

@@ -131,7 +131,7 @@ class Session:
         if (reason := agreed_reason(fault and str(fault))) is not None:
             self.save()
             raise fault or RuntimeError(reason)
-        if self.saver is not None and self.saver.due(row.epoch):
+        if self.saver is not None and self.saver.due(row.epoch, self._metric()):
             self.save()
 
     def ended_by(self, reason: BaseException) -> str:

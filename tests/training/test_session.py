@@ -289,3 +289,15 @@ def test_what_is_kept_says_that_all_is_saved(tmp_path):
     ):
         _, rows = train(Checkpoints(tmp_path), stop=stop_after(2))
     assert rows.kept == (0, tmp_path, tmp_path / "2", True)
+
+
+def test_a_better_epoch_is_saved_between_the_others(tmp_path):
+    seen = []
+    train(
+        Checkpoints(tmp_path, every_epochs=EPOCHS, keep=1),
+        optimizer=optax.sgd(lambda update: np.float32(0.1) * (1 - 3 * (update >= 2 * BATCHES))),
+        callbacks=[lambda state, row: seen.append(row.test_loss)],
+    )
+    best = BATCHES * (1 + int(np.argmin(seen)))
+    assert {path.name for path in tmp_path.glob("[0-9]*")} == {f"{best}", f"{EPOCHS * BATCHES}"}
+    assert best == 2 * BATCHES
