@@ -15,8 +15,8 @@ from jaxae.training._early_stopping import EarlyStopping
 from jaxae.training._layout import Layout
 
 A_FUNCTION = "a function that makes one, e.g. lambda rngs: MLPAutoencoder((8, 8), rngs=rngs)"
-# The smallest of each; that of a batch is left to those who know how many samples there are.
-WHOLE = {"epochs": 1, "batch_size": -math.inf, "microbatch_size": 1}
+# The smallest of each.
+WHOLE = {"epochs": 1, "batch_size": 1, "microbatch_size": 1}
 # Above which, and below which.
 BETWEEN = {"clip": (0.0, math.inf), "average_decay": (0.0, 1.0)}
 KINDS = {
@@ -137,7 +137,7 @@ def _check_key(key: Any) -> None:
         )
 
 
-def _check_whole(name: str, x: Any, smallest: int | float) -> None:
+def _check_whole(name: str, x: Any, smallest: int) -> None:
     if x is None and name != "epochs":
         return
     if not _is_whole(x):

@@ -229,11 +229,7 @@ def _sources(
 
 
 def _keys(seeds: int | Keys, key: PRNGKeyArray) -> Keys:
-    if not isinstance(seeds, int):
-        return seeds
-    if seeds < 1:
-        raise ValueError(f"seeds is {seeds}, expected at least 1, or random keys of shape (K,)")
-    return jax.random.split(key, seeds)
+    return jax.random.split(key, seeds) if isinstance(seeds, int) else seeds
 
 
 def _initial(
@@ -273,11 +269,7 @@ def _optimizer(
     optimizer = _default_optimizer() if optimizer is None else optimizer
     if not isinstance(optimizer, optax.GradientTransformation):
         raise TypeError(f"optimizer is {optimizer!r}, expected e.g. optax.adam(1e-3)")
-    if clip is None:
-        return optimizer
-    if not clip > 0:
-        raise ValueError(f"clip is {clip}, expected a positive number, the largest norm")
-    return _clipped(optimizer, clip)
+    return optimizer if clip is None else _clipped(optimizer, clip)
 
 
 @functools.cache
