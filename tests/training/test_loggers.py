@@ -87,7 +87,7 @@ def test_it_does_not_stand_in_the_place_of_what_failed_before(samples):
 
 
 @pytest.mark.parametrize(
-    "mistake", [{"epochs": 0}, {"loss": None}, {"batch_size": 99}, {"before": [lambda *_: 1 / 0]}]
+    "mistake", [{"epochs": 0}, {"loss": None}, {"batch_size": 0}, {"before": [lambda *_: 1 / 0]}]
 )
 def test_loggers_are_closed_where_training_does_not_begin(mistake, samples):
     kept = Kept()

@@ -275,7 +275,7 @@ def test_what_is_kept_names_the_last_checkpoint_where_the_final_one_fails(tmp_pa
 
     monkeypatch.setattr(ocp.training.Checkpointer, "save_async", full_from_the_second_on)
     with pytest.warns(UserWarning, match="enough; epochs 1 to 1 are kept") as warned:
-        _, rows = train(checkpoints, stop=stop_after(5))
+        _, rows = train(checkpoints, stop=stop_after(BATCHES + 1))
     assert str(warned[-1].message) == (
         f"enough; epochs 1 to 1 are kept, and checkpoints in {tmp_path}, the last of which is "
         f"{tmp_path / str(BATCHES)}: what came after it is not saved"
