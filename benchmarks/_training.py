@@ -60,7 +60,7 @@ def training(effort: Effort, data_dir: Path) -> Result:
 def images(data_dir: Path) -> tuple[np.ndarray, str]:
     """MNIST's training images as rows of 784, or random ones where there is no such folder."""
     if data_dir.is_dir():
-        X = jaxae.data.load("mnist", data_dir=data_dir).train
+        X = np.asarray(jaxae.data.load("mnist", data_dir=data_dir).train)
         return X.reshape(len(X), -1), "data: the 60,000 training images of MNIST"
     X = np.random.default_rng(0).uniform(size=(60_000, 784)).astype(np.float32)
     return X, f"data: uniform random numbers, for want of MNIST in {data_dir}; see --data-dir"
