@@ -118,3 +118,15 @@ def test_an_epsilon_without_meaning_is_refused(error):
     for epsilon in (0.0, 0.5):
         with pytest.raises(ValueError, match=r"epsilon is .*, expected a number above 0 and below"):
             error(epsilon)
+
+
+def test_numbers_whose_sum_overflows_have_shares_of_0():
+    p, y = jnp.full((1, 3), 3e38), jnp.array([[0.0, 1.0, 0.0]])
+    for error, target in (
+        (ClippedCategoricalCrossEntropy(), y),
+        (ClippedCategoricalCrossEntropyFromClasses(), jnp.array([1])),
+    ):
+        value, gradient = jax.jit(jax.value_and_grad(lambda p, e=error, t=target: e(p, t).sum()))(p)
+        assert float(value) == pytest.approx(-np.log(1e-7), rel=1e-6)
+        assert float(error(p, target)[0]) == pytest.approx(float(value), rel=1e-6)
+        assert not gradient.any()
