@@ -1,6 +1,7 @@
 """What tests share: real data, one source of random numbers, and strict JAX where it can be."""
 
 import os
+import signal
 from pathlib import Path
 
 import jax
@@ -10,6 +11,14 @@ import pytest
 MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
 # Rooms without an optimizer, whose own code promotes dtypes.
 STRICT = ("losses", "models", "objectives")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible():
+    """Ctrl-C is heard also where tests run behind a shell's `&`, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from jaxae.runs._config import Config
 from jaxae.runs._directory import RunDirectory, existing_run, joined_run, new_run, write_json
 from jaxae.runs._signals import TERMINATED, interruptible_once, terminable, uninterrupted
 from jaxae.runs._summary import summarise
-from jaxae.training import Checkpoints, History, Logger, fit, is_writer
+from jaxae.training import Checkpoints, History, Logger, fit, is_writer, together
 
 SAVE_SECONDS = 60.0
 
@@ -65,9 +65,7 @@ def train(
     """
     start = time.perf_counter()
     require_matplotlib()  # the pictures come last, when the work would be lost
-    dataset = config.load_data()
-    config = config.resolve(dataset)
-    model = config.build_model()
+    config, dataset, model = together(_prepared, config)
     with _directory(config, out, resume) as run, terminable() as terminated:
         if is_writer():
             write_json(run.config, config.to_json())
@@ -101,6 +99,13 @@ def train(
                 _draw(config, model, dataset, history, run)
                 write_json(run.summary, summary)
     return summary
+
+
+def _prepared(config: Config) -> tuple[Config, Dataset, Autoencoder]:
+    """A Config that fits its data, these, and the model that it describes."""
+    dataset = config.load_data()
+    config = config.resolve(dataset)
+    return config, dataset, config.build_model()
 
 
 def _directory(config: Config, out: Path, resume: bool) -> AbstractContextManager[RunDirectory]:

@@ -71,6 +71,10 @@ def fit(
     weight: it is padded, and padding reaches nothing. The same key gives the same result, bit for
     bit, on the same devices and versions, also where training was stopped and resumed.
 
+    Besides the data and a batch's activations a device holds the State (the parameters and, with
+    Adam, two arrays as large) up to four times: as it is, as it becomes, as it was when the last
+    epoch ended, which is what is kept where the next one fails, and with `early_stopping` the best.
+
     Args:
         model: an autoencoder, written for one sample; it is not changed. With `seeds`, a function
             that makes one from `nnx.Rngs`.
