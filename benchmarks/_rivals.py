@@ -53,6 +53,7 @@ def formulas() -> dict[str, Formula]:
         "focal": Formula(losses.focal, "labels", {}),
         "focal, balanced": Formula(Loss(FocalError(gamma=2.0, alpha=0.25)), "labels", {}),
         "cce": Formula(losses.cce, "distributions", {}),
+        "cce, also of impossible classes": Formula(losses.cce, "distributions", {}),
         "cce, smoothed": Formula(
             Loss(CategoricalCrossEntropy(label_smoothing=0.1)), "distributions", {}
         ),
@@ -124,6 +125,7 @@ def _optax() -> dict[str, Callable]:
         "focal": mean(optax.sigmoid_focal_loss),
         "focal, balanced": mean(optax.sigmoid_focal_loss, alpha=0.25),
         "cce": mean(optax.softmax_cross_entropy),
+        "cce, also of impossible classes": mean(optax.safe_softmax_cross_entropy),
         "cce, smoothed": lambda P, Y: optax.softmax_cross_entropy(
             P, optax.smooth_labels(Y, 0.1)
         ).mean(),

@@ -10,8 +10,10 @@ from typing import Any
 
 import jax
 
+import jaxae
+
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("jaxae", "jax", "jaxlib", "flax", "optax", "numpy", "keras", "torch")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "keras", "torch")
 
 
 def setting() -> dict[str, Any]:
@@ -24,7 +26,7 @@ def setting() -> dict[str, Any]:
         "load_average": [round(load, 2) for load in os.getloadavg()],
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {"jaxae": jaxae.__version__} | {name: _version(name) for name in PACKAGES},
         "commit": _git("rev-parse", "HEAD"),
         "jaxae_modified": bool(_git("status", "--porcelain", "--", "jaxae")),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

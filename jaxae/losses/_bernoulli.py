@@ -21,7 +21,7 @@ def _slope(logits: Array, target: Array) -> Array:
 
 
 def _weighted_slope(z: Array, positive: Array, negative: Array) -> Array:
-    # Of negative·σ(z) − positive·σ(−z), by the exponential that the error has as well.
+    # negative·σ(z) − positive·σ(−z), by the exponential that the error needs anyway.
     smaller = jnp.exp(-abs(z))
     difference = jnp.where(z >= 0, negative - positive * smaller, negative * smaller - positive)
     return difference * (1 / (1 + smaller))
@@ -67,7 +67,7 @@ def _from_logits(z: Array, y: Array) -> Array:
 @_from_logits.defjvp
 def _from_logits_jvp(primals, tangents):
     (z, y), (dz, dy) = primals, tangents
-    # The same value in a form that XLA on CPU computes in one loop with the derivative.
+    # To rounding the same value, in a form that XLA on CPU computes in one loop with the slope.
     value = abs(z) * jnp.where(z < 0, y, 1 - y) + log1p_of_share(jnp.exp(-abs(z)))
     return fenced(value), _slope(z, y) * dz - z * dy
 

@@ -27,7 +27,7 @@ class Shares(NamedTuple):
     Args:
         clipped: the shares q.
         inside: whether a share was left as it is.
-        total: what the numbers were divided by: their sum; where that is 0, the smallest number.
+        total: what the numbers were divided by: their sum, or 1 where that is 0.
     """
 
     clipped: Array
@@ -55,9 +55,9 @@ class Shares(NamedTuple):
 
 
 def _total(p: Array) -> Array:
-    # A choice would be slower; to all that is not 0, also an infinity, this adds 0.
+    # A sum, because a choice would be slower.
     total = p.sum(-1)
-    return total + jnp.maximum(jnp.finfo(p.dtype).tiny - abs(total), 0)
+    return total + (abs(total) < jnp.finfo(p.dtype).tiny).astype(p.dtype)
 
 
 @takes(Event(prediction=1, target=1, masking="slopes"))

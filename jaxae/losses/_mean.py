@@ -37,13 +37,6 @@ class Statistic:
         """The statistic of all samples, from theirs stacked along a leading axis."""
         return jax.tree.map(lambda x: jnp.sum(x, 0), self)
 
-    def join(self: Stat) -> Stat:
-        """The statistic of all samples, from those of pieces of them stacked along a leading axis.
-
-        Where they add, joining is merging.
-        """
-        return self.merge()
-
     @property
     def value(self) -> Any:
         """What the statistic comes to, once everything is merged."""
@@ -189,10 +182,6 @@ class Rows(Statistic):
     def merge(self) -> "Rows":
         """The rows as they are: stacked along a leading axis already."""
         return self
-
-    def join(self) -> "Rows":
-        """The rows of all pieces, along one axis."""
-        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), self)
 
     @property
     def value(self) -> tuple[Any, Float[Array, " N"]]:

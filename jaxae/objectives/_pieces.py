@@ -127,7 +127,7 @@ class Cut:
     def joined(self, stacked: Statistics) -> Statistics:
         """The batch's statistics, from its pieces' merged statistics, stacked."""
         return {
-            name: jax.tree.map(self._together, x) if isinstance(x, Rows) else x.join()
+            name: jax.tree.map(self._together, x) if isinstance(x, Rows) else x.merge()
             for name, x in stacked.items()
         }
 

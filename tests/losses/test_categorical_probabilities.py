@@ -83,6 +83,7 @@ def test_extremes_are_finite_to_second_order(error):
     nothing = (p == 0).all(-1)
     np.testing.assert_allclose(value[nothing], 16.118095 if error.epsilon == 1e-7 else 43.7, 1e-2)
     assert (slope[nothing] == 0).all()
+    assert (curvature[nothing] == 0).all()
 
 
 def test_a_class_that_does_not_exist_is_loud():

@@ -46,21 +46,22 @@ COVERED = [{"where": WHERE}, {"weights": WHERE * WEIGHTS}, {"where": WHERE, "wei
 def test_what_is_not_chosen_is_absent_all_the_same(rng, loss):
     """In values, which are chosen alone, and with slopes and curvatures."""
     arrays = rng.uniform(0.1, 0.9, (2, 4, 3)).astype(np.float32)
-    chosen = Loss(takes(Event())(lambda prediction, target: loss.error(prediction, target)))
-    same = Loss(loss.error)
-    for given in COVERED:
-        absent = ~given.get("where", EVERY) | (given.get("weights", EVERY) == 0)
-        hidden = np.where(absent, np.nan, arrays)
-        expected, expected_slopes = jax.value_and_grad(chosen, (0, 1))(*arrays, **given)
-        value, slopes = jax.value_and_grad(same, (0, 1))(*hidden, **given)
-        each = chosen.per_sample(*arrays, **given)
-        np.testing.assert_allclose(same(*hidden, **given), expected, rtol=1e-6)
-        np.testing.assert_allclose(same.per_sample(*hidden, **given), each, rtol=1e-6)
-        np.testing.assert_allclose(value, expected, rtol=1e-6)
-        np.testing.assert_allclose(slopes, expected_slopes, rtol=1e-6, atol=1e-30)
-        assert (np.asarray(slopes)[:, absent] == 0).all()
-    curvatures = jax.hessian(same)(*hidden, **given)
-    assert np.isfinite(curvatures).all()
+    with jax.disable_jit():  # operations one by one, which losses share: little to compile
+        chosen = Loss(takes(Event())(lambda prediction, target: loss.error(prediction, target)))
+        same = Loss(loss.error)
+        for given in COVERED:
+            absent = ~given.get("where", EVERY) | (given.get("weights", EVERY) == 0)
+            hidden = np.where(absent, np.nan, arrays)
+            expected, expected_slopes = jax.value_and_grad(chosen, (0, 1))(*arrays, **given)
+            value, slopes = jax.value_and_grad(same, (0, 1))(*hidden, **given)
+            each = chosen.per_sample(*arrays, **given)
+            np.testing.assert_allclose(same(*hidden, **given), expected, rtol=1e-6)
+            np.testing.assert_allclose(same.per_sample(*hidden, **given), each, rtol=1e-6)
+            np.testing.assert_allclose(value, expected, rtol=1e-6)
+            np.testing.assert_allclose(slopes, expected_slopes, rtol=1e-6, atol=1e-30)
+            assert (np.asarray(slopes)[:, absent] == 0).all()
+        curvatures = jax.hessian(same)(*hidden, **given)
+        assert np.isfinite(curvatures).all()
 
 
 @pytest.mark.parametrize("masking", ["choice", "slopes", "product", "inputs"])
