@@ -96,8 +96,12 @@ def fault(path, here):
         if here:
             raise OSError("no rights")
 
+    def look(model, row):  # whose parameters both have to fetch from each other
+        arrays(model)
+
+    told = {"callbacks": [record], "monitors": [look]}
     with pytest.raises(RuntimeError) as raised:
-        train(checkpoints=Checkpoints(path), callbacks=[record])
+        train(Layout(**SPREAD), checkpoints=Checkpoints(path), **told)
     return str(raised.value)
 
 
