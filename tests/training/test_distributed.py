@@ -144,6 +144,13 @@ def without_rights(path, here):
     return f"{type(raised.value).__name__}: {raised.value}"
 
 
+def without_a_process():
+    """What a layout without the devices of process 1 raises."""
+    with pytest.raises(ValueError, match="none of the devices") as raised:
+        Layout(jax.devices()[:1])
+    return str(raised.value)
+
+
 def process(coordinator, number, folder):
     """What each of the two processes does; its results are in files of its own."""
     join(coordinator, 2, number, timeout=60.0)
@@ -167,6 +174,7 @@ def process(coordinator, number, folder):
         "rights": without_rights(f"{folder}/rights-{number}", here=number == 1),
         "reason": agreed_reason("tired" if number else None),
         "any": [in_any(number == 1), in_any(False)],
+        "left out": without_a_process(),
         "fault": fault(f"{folder}/faulty", here=number == 1),
         "unsaved": train_unsaved(f"{folder}/unsaved", here=number == 1),
     }
@@ -289,6 +297,12 @@ def test_a_callback_that_fails_in_one_process_ends_both_with_the_state_saved(run
     expected = "callback record failed after epoch 1: OSError: no rights"
     assert facts(folder, "fault") == [expected] * 2
     assert [path.name for path in (folder / "faulty").glob("[0-9]*")] == ["5"]
+
+
+def test_a_layout_that_leaves_a_process_out_is_refused_by_both(runs):
+    folder, _ = runs
+    for said in facts(folder, "left out"):
+        assert "belongs to process 1; expected some of each process" in said
 
 
 def test_a_damaged_checkpoint_is_set_aside_by_one_process_and_both_go_on(runs):
