@@ -333,8 +333,22 @@ def test_where_one_process_cannot_save_none_does_and_training_goes_on(runs):
     assert epochs == EPOCHS
 
 
+def unmade(*arguments):
+    raise OSError("no network")
+
+
+def run_of_which_one_fails(folder, **arguments):
+    """What several processes are told of a run that only the one that writes cannot begin."""
+    from jaxae.runs import Config, train
+
+    with pytest.raises((OSError, ValueError)) as raised:
+        train(Config(layers=(8, 4)), folder, **arguments)
+    assert not (is_writer() and folder.exists())  # the other one may come here before it is gone
+    return str(raised.value)
+
+
 def run_without_folder(taken):
-    """What several processes are told without a folder, and for one that is taken."""
+    """What several processes are told without a folder, for one that is taken, and of failures."""
     import jaxae.cli._app
     import jaxae.runs
 
@@ -342,7 +356,13 @@ def run_without_folder(taken):
         jaxae.cli._app.train()
     with pytest.raises(ValueError, match="--out") as occupied:
         jaxae.runs.train(jaxae.runs.Config(layers=(8, 4)), Path(taken))
-    print(json.dumps([jax.process_count(), str(nowhere.value), str(occupied.value)]))
+    free = Path(taken, "free")
+    logger = run_of_which_one_fails(free, loggers=[unmade])
+    with mock.patch.object(jaxae.runs._train, "write_json", side_effect=unmade):
+        config = run_of_which_one_fails(free)
+    print(
+        json.dumps([jax.process_count(), str(nowhere.value), str(occupied.value), logger, config])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -364,18 +384,24 @@ def in_a_cluster(tmp_path_factory):
 
 
 def test_processes_find_each_other_by_their_clusters_environment(in_a_cluster):
-    assert [count for count, _, _ in in_a_cluster[1]] == [2, 2]
+    assert [count for count, *_ in in_a_cluster[1]] == [2, 2]
 
 
 def test_processes_of_a_cluster_need_a_folder(in_a_cluster):
-    for _, nowhere, _ in in_a_cluster[1]:
+    for _, nowhere, *_ in in_a_cluster[1]:
         assert nowhere == "several processes need --out, a folder that all of them can reach"
 
 
 def test_a_folder_that_holds_something_is_refused_by_all_processes(in_a_cluster):
-    taken, ((_, _, first), (_, _, second)) = in_a_cluster
+    taken, ((_, _, first, *_), (_, _, second, *_)) = in_a_cluster
     assert first == f"{taken} holds other files; choose another --out"
     assert second == f"another process failed: {first}"
+
+
+def test_where_the_process_that_writes_cannot_begin_both_end_with_the_reason(in_a_cluster):
+    _, ((*_, logger, config), (*_, other_logger, other_config)) = in_a_cluster
+    assert logger == config == "no network"
+    assert other_logger == other_config == "another process failed: no network"
 
 
 def test_a_cluster_that_jax_does_not_find_is_named():
