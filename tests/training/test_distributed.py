@@ -39,7 +39,7 @@ from jaxae.training._rendezvous import meet
 ROOT = Path(__file__).parents[2]
 FAST = "--xla_backend_optimization_level=0"  # to compile
 SPREAD = {"shard_parameters": True, "shard_data": True}
-OPTIMIZER = optax.adam(1e-2)
+OPTIMIZER, KEEPING = optax.adam(1e-2), optax.trace(decay=0.0)
 OBJECTIVE = {"reconstruction": reconstruction(bce), "pairs": prior_matching()}
 EPOCHS, STOP = 3, "enough"
 
@@ -151,6 +151,16 @@ def without_a_process():
     return str(raised.value)
 
 
+def gradient(layout=None):
+    """The gradient of the first and only batch, in float32, as the optimizer keeps it."""
+    X, kept = np.random.default_rng(0).random((44, 6), np.float32), []
+    model, callbacks = MLPAutoencoder((6,), (8, 4)), [lambda state, row: kept.append(state)]
+    one = {"epochs": 1, "batch_size": 44, "optimizer": KEEPING, "callbacks": callbacks}
+    fit(model, X, loss=bce, layout=layout, show_progress=False, **one)
+    leaves = jax.tree_util.tree_leaves_with_path(kept[0].optimizer)
+    return {jax.tree_util.keystr(path): np.asarray(x) for path, x in leaves}
+
+
 def process(coordinator, number, folder):
     """What each of the two processes does; its results are in files of its own."""
     join(coordinator, 2, number, timeout=60.0)
@@ -162,6 +172,7 @@ def process(coordinator, number, folder):
     resumed = resume(f"{folder}/one", Layout(**SPREAD))
     mended, told = resume_damaged(f"{folder}/damaged")
     np.savez(f"{folder}/both-{number}.npz", **arrays(both))
+    np.savez(f"{folder}/gradient-{number}.npz", **gradient())
     np.savez(f"{folder}/mended-{number}.npz", **mended)
     np.savez(f"{folder}/resumed-{number}.npz", **resumed)
     facts = {
@@ -258,6 +269,16 @@ def test_two_processes_train_what_one_does(runs):
     folder, expected = runs
     for got in saved(folder, "both"):
         assert_same(got, expected)
+
+
+def test_two_processes_have_the_gradient_of_one_in_single_precision(runs):
+    folder, _ = runs
+    expected = gradient(Layout(jax.devices()[:1]))
+    largest = max(abs(x).max() for x in expected.values())
+    for got in saved(folder, "gradient"):
+        for name, x in expected.items():
+            assert got[name].dtype == x.dtype == np.float32
+            np.testing.assert_allclose(got[name], x, rtol=0, atol=1e-6 * largest, err_msg=name)
 
 
 def test_the_weights_that_two_processes_write_are_read_by_one(runs):
