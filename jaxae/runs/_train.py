@@ -65,8 +65,10 @@ def train(
     """
     start = time.perf_counter()
     require_matplotlib()  # the pictures come last, when the work would be lost
-    config, dataset, model = together(_prepared, config)
-    with _directory(config, out, resume) as run, terminable() as terminated:
+    with ExitStack() as during:
+        terminated = during.enter_context(terminable())  # also while data are loaded
+        config, dataset, model = together(_prepared, config)
+        run = during.enter_context(_directory(config, out, resume))
         if done := together(_begun, run, config):
             warnings.warn(
                 f"{out} has done all of its {config.epochs} epochs; resume it with more to go on",
