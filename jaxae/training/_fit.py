@@ -86,7 +86,8 @@ def fit(
         batch_size: how many samples make one update, 100 by default; all if there are fewer.
         key: a random key for order and noise; `jax.random.key(0)` by default.
         seeds: how many models to train at once in one program, each from a key of its own; or these
-            keys, shape (K,). The history then holds means and standard deviations.
+            keys, shape (K,). The history then holds means and standard deviations. Where one of
+            them diverges training ends for all, and its index is said.
         hyperparameters: one value for each of them, by name, of an optimizer that was made by
             `optax.inject_hyperparams`, e.g. {"learning_rate": [1e-2, 1e-3]}.
         microbatch_size: how many samples of a batch are in memory at once, on all devices together;
@@ -116,9 +117,8 @@ def fit(
 
     Returns:
         `model, history`: a trained copy of the model, or with `seeds` a list of K models, and the
-        History. Ctrl-C, `stop`, and numbers
-        that are not finite, end training with the epochs that are done; `history.stopped` then says
-        why.
+        History. Ctrl-C, `stop`, and numbers that are not finite, end training with the epochs that
+        are done; `history.stopped` then says why.
 
     Raises:
         TypeError: both or none of `loss` and `objective`, or an argument of another type.
