@@ -16,7 +16,7 @@ from jaxae.losses import BaseLoss
 from jaxae.objectives import Objective, Term, reconstruction
 from jaxae.training._arguments import check_arguments, checked_seeds
 from jaxae.training._audience import Audience, Callback, Monitor
-from jaxae.training._checkpoints import Checkpoints
+from jaxae.training._checkpoint_plan import Checkpoints
 from jaxae.training._distributed import agreed_reason, is_writer
 from jaxae.training._early_stopping import EarlyStopping
 from jaxae.training._ensemble import Ensemble, Keys, initial_states

@@ -32,9 +32,9 @@ from jaxae.training import (
     save_checkpoint,
     wait_for_all,
 )
-from jaxae.training._checkpoints import Saver
 from jaxae.training._distributed import agreed, agreed_reason, in_any
 from jaxae.training._rendezvous import meet
+from jaxae.training._saver import Saver
 
 ROOT = Path(__file__).parents[2]
 FAST = "--xla_backend_optimization_level=0"  # to compile

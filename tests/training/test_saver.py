@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxae.training import Checkpoints
-from jaxae.training._checkpoints import Saver
+from jaxae.training._saver import Saver
 
 IDENTITY = {"data": "100×8", "objective": "mse"}
 
@@ -236,7 +236,7 @@ DAMAGE = """
 import os, pathlib, shutil, sys, warnings
 import jax, jax.numpy as jnp
 from jaxae.training import Checkpoints
-from jaxae.training._checkpoints import Saver
+from jaxae.training._saver import Saver
 
 folder = pathlib.Path(sys.argv[1])
 
