@@ -15,8 +15,6 @@ from jaxae.data._scaling import Scaling
 from jaxae.data._split import drawn_for_testing
 from jaxae.data._stream import Stream
 
-# How many streamed samples are kept in memory to test on, at most.
-TESTED = 10_000
 READERS = {b"\x93N": mapped_npy, MAGIC: recorded_samples}
 
 
@@ -64,8 +62,8 @@ def stream_dataset(path: str | os.PathLike) -> Dataset:
         path: as for `stream`.
 
     Returns:
-        The Dataset: the test samples are a fifth of all, or 10,000 if that is fewer, the same in
-        every run.
+        The Dataset: the test samples are a fifth of all, or 10,000 if that is fewer, or as many as
+        64 MiB hold; the same in every run.
 
     Raises:
         ValueError: a single sample; and what `stream` raises.
@@ -80,7 +78,7 @@ def stream_dataset(path: str | os.PathLike) -> Dataset:
         (4, (1, 4))
     """
     whole, name = stream(path), os.fspath(path)
-    testing = drawn_for_testing(name, len(whole), TESTED)
+    testing = drawn_for_testing(name, len(whole), whole.kept)
     train = Stream(whole.source.chosen(np.flatnonzero(~testing)), whole.scaling)
     test = whole.read(np.flatnonzero(testing))
     drawn = f"{len(test):,} drawn for testing"

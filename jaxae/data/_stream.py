@@ -1,6 +1,7 @@
 """A Stream: samples that need not fit into memory, read in shuffled whole batches ahead of use."""
 
 import dataclasses
+import math
 import os
 import zlib
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,8 @@ from jaxae.data._scaling import Scaling
 
 # As many threads read as there are cores, within these bounds; each batch is read by one.
 THREADS = (2, 8)
+# Of what is read into memory to be kept, so many samples and so many bytes at most.
+KEPT, KEPT_BYTES = 10_000, 1 << 26
 
 
 class Batch(NamedTuple):
@@ -67,6 +70,12 @@ class Stream:
     def feature_shape(self) -> tuple[int, ...]:
         """The shape of one sample."""
         return self.source.shape[1:]
+
+    @property
+    def kept(self) -> int:
+        """How many samples are kept in memory at most, e.g. to test on: 10,000, or 64 MiB."""
+        sample = np.dtype(np.float32).itemsize * max(1, math.prod(self.feature_shape))
+        return min(KEPT, max(1, KEPT_BYTES // sample))
 
     def fingerprint(self) -> str:
         """What tells these data from others, without reading all: shape, dtype, a few samples."""

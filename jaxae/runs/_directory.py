@@ -41,7 +41,7 @@ class RunDirectory:
         self.checkpoints = path / "checkpoints"
         self.losses = path / "loss.png"
         self.reconstructions = path / "reconstructions.png"
-        self._recorded = False
+        self.has_recorded = False  # an epoch, in this process
 
     def read_config(self) -> Config:
         """What the run was asked to do.
@@ -71,7 +71,7 @@ class RunDirectory:
         Warns:
             UserWarning: it cannot be written, e.g. because the disk is full.
         """
-        first, self._recorded = not self._recorded, True
+        first, self.has_recorded = not self.has_recorded, True
         try:
             if first and self.metrics.exists():
                 lines = self.metrics.read_text(errors="replace").splitlines()
@@ -177,7 +177,8 @@ def existing_run(path: Path, config: Config) -> Iterator[RunDirectory]:
     try:
         yield run
     except ValueError:  # e.g. the data are others now: the run is left as it was
-        write_json(run.config, there)
+        if not run.has_recorded:
+            write_json(run.config, there)
         raise
 
 

@@ -13,9 +13,6 @@ from jaxae.models import Autoencoder
 from jaxae.runs._config import Config
 from jaxae.training import History
 
-# As many training samples of a stream are read to fit PCA, at most.
-STREAMED = 10_000
-
 
 def summarise(
     config: Config, model: Autoencoder, dataset: Dataset, history: History
@@ -33,8 +30,8 @@ def summarise(
         former before each update; `weights_epoch` is the epoch whose weights were kept, the best
         with `patience` and else the last; `test_bce` and the like are losses of these weights over
         the test samples; `pca_mse` is what PCA with a code of the same size reaches on them (fitted
-        to the first 10,000 training samples, where they stream); `samples_per_second` leaves
-        compilation and evaluation out.
+        to the first training samples, at most 10,000 or 64 MiB, where they stream);
+        `samples_per_second` leaves compilation and evaluation out.
     """
     last, device = history[-1], jax.devices()[0]
     assert config.layers is not None
@@ -61,7 +58,9 @@ def summarise(
 
 def _for_pca(train: np.ndarray | Stream) -> np.ndarray:
     """What PCA is fitted to: all training samples, or of a stream the first ones."""
-    return train.read(np.arange(min(len(train), STREAMED))) if isinstance(train, Stream) else train
+    return (
+        train.read(np.arange(min(len(train), train.kept))) if isinstance(train, Stream) else train
+    )
 
 
 def evaluate_test(model: Autoencoder, dataset: Dataset) -> dict[str, float]:

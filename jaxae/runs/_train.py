@@ -65,24 +65,25 @@ def train(
     """
     start = time.perf_counter()
     require_matplotlib()  # the pictures come last, when the work would be lost
-    config, dataset, model = together(_prepared, config)
-    with _directory(config, out, resume) as run, terminable() as terminated:
-        if is_writer():
-            write_json(run.config, config.to_json())
-        if (done := run.read_summary()) and done["epochs"] == config.epochs:
+    with ExitStack() as during:
+        terminated = during.enter_context(terminable())  # also while data are loaded
+        config, dataset, model = together(_prepared, config)
+        run = during.enter_context(_directory(config, out, resume))
+        if done := together(_begun, run, config):
             warnings.warn(
                 f"{out} has done all of its {config.epochs} epochs; resume it with more to go on",
                 stacklevel=2,
             )
             return done
         with interruptible_once():
+            made = together(_made, loggers if is_writer() else (), run.path)
             model, history = fit(
                 model,
                 dataset,
                 **config.arguments(),
                 checkpoints=Checkpoints(run.checkpoints, save_epochs, save_seconds),
                 resume=resume,
-                loggers=_made(loggers, run.path) if is_writer() else [],
+                loggers=made,
                 callbacks=[run.record] if is_writer() else [],
                 stop=terminated,
                 show_progress=show_progress,
@@ -112,6 +113,14 @@ def _directory(config: Config, out: Path, resume: bool) -> AbstractContextManage
     if not is_writer():
         return joined_run(out)
     return existing_run(out, config) if resume else new_run(out)
+
+
+def _begun(run: RunDirectory, config: Config) -> dict[str, Any] | None:
+    """Write what the run is asked to do; its summary, where all of that is done."""
+    if is_writer():
+        write_json(run.config, config.to_json())
+    done = run.read_summary()
+    return done if done and done["epochs"] == config.epochs else None
 
 
 def _made(loggers: Sequence[Callable[[Path], Logger]], path: Path) -> list[Logger]:

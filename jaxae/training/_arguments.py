@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from jaxae.training._checkpoints import Checkpoints
+from jaxae.training._checkpoint_plan import Checkpoints
 from jaxae.training._early_stopping import EarlyStopping
 from jaxae.training._layout import Layout
 

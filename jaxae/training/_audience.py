@@ -39,12 +39,14 @@ class Audience(NamedTuple):
         Raises:
             RuntimeError: who failed to be told, with its name.
         """
+        # Before anyone can fail: of several processes all must ask for it.
+        model = trained(state) if self.monitors else None
         for callback in self.callbacks:
             with _telling("callback", callback, row):
                 callback(state, row)
         for monitor in self.monitors:
             with _telling("monitor", monitor, row):
-                monitor(trained(state), row)
+                monitor(model, row)
         for logger in self.loggers:
             with _telling("logger", logger, row):
                 log_epoch([logger], row)

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from jaxae.training._run_checkpoint import is_of_a_run, model_arrays, of_the_model, run_model
 from jaxae.training._state import Model
 
 
@@ -45,10 +46,11 @@ def save_checkpoint(path: str | os.PathLike, model: nnx.Module) -> None:
 
 
 def load_checkpoint(path: str | os.PathLike, model: Model) -> Model:
-    """A copy of a model with the arrays that `save_checkpoint` wrote.
+    """A copy of a model with the arrays that `save_checkpoint` wrote, or a run's `Checkpoints`.
 
     Args:
-        path: the directory that was written.
+        path: the directory that was written; or one of a run's checkpoints, e.g. its best,
+            "checkpoints/120", of which the parameters are read, or their average if there is one.
         model: a model of the same structure, which is not changed.
 
     Returns:
@@ -66,7 +68,12 @@ def load_checkpoint(path: str | os.PathLike, model: Model) -> Model:
     graphdef, state = nnx.split(model)
     arrays = nnx.to_pure_dict(state)
     try:
-        saved, expected = _shapes(ocp.metadata(str(path)).metadata), _shapes(arrays)
+        there = ocp.metadata(str(path)).metadata
+        saved, expected = _shapes(there), _shapes(arrays)
+        if of_a_run := is_of_a_run(saved):
+            saved, expected = of_the_model(saved), _shapes(model_arrays(saved, model))
+        if saved == expected and of_a_run:
+            return run_model(path, there, model)
         if saved == expected:
             return nnx.merge(graphdef, ocp.load(str(path), arrays))
     # Orbax and its storage raise errors of many kinds, and some of them fill pages.

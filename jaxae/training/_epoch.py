@@ -166,7 +166,7 @@ def _run_chunk(
         watch.report(position.epoch, run, float(loss.mean()), rate)
         if not np.isfinite(loss).all():
             terms = batch_values(program.step, progress)
-            raise FloatingPointError(_fault(program, position, "the loss is", terms))
+            raise FloatingPointError(_fault(program, position, "the loss", progress.loss, terms))
         if run == program.train.batches:
             break  # the epoch's end comes next, and is better to save and to stop at
         watch.save(position)
@@ -223,18 +223,29 @@ def _row(epoch: int, rate: float, state: State, train: Values, test: Values | No
 
 def _fault_after(program: Program, position: Position, train: Values, test: Values | None) -> str:
     """What is not finite after an epoch."""
-    for what, values_of in (("the training loss is", train), ("the test loss is", test)):
+    for what, values_of in (("the training loss", train), ("the test loss", test)):
         if values_of is not None and not finite(values_of):
-            return _fault(program, position, what, values_of.terms)
-    return _fault(program, position, "the parameters are", {})
+            return _fault(program, position, what, values_of, values_of.terms)
+    return _fault(program, position, "one of the parameters", position.progress.state.params, {})
 
 
-def _fault(program: Program, position: Position, what: str, terms: Mapping[str, Any]) -> str:
-    """What is not finite, where, and in which term."""
+def _fault(
+    program: Program, position: Position, what: str, numbers: Any, terms: Mapping[str, Any]
+) -> str:
+    """What is not finite, of which models where there are several, where, and in which term."""
     guilty = [f"{n} = {x}" for n, x in terms.items() if not jnp.isfinite(x).all()]
     batch, update = position.batch(program.train), int(np.max(position.progress.state.step))
     where = f" ({', '.join(guilty)})" if guilty else ""
     return (
-        f"{what} not finite in update {update}{where}, batch {batch} of epoch {position.epoch}; "
-        "lower the learning rate, or drop such updates with on_nonfinite='skip'"
+        f"{what}{_of_models(program, numbers)} is not finite in update {update}{where}, batch "
+        f"{batch} of epoch {position.epoch}; lower the learning rate, or drop such updates with "
+        "on_nonfinite='skip'"
     )
+
+
+def _of_models(program: Program, numbers: Any) -> str:
+    """Of which models, counted from 0, some numbers are not finite; nothing where there is one."""
+    if not isinstance(program.step, Ensemble):
+        return ""
+    broken = ~np.asarray(program.layout.local(jax.vmap(finite)(numbers)))
+    return f" of model {', '.join(map(str, broken.nonzero()[0]))}"

@@ -16,7 +16,7 @@ from jaxae.losses import BaseLoss
 from jaxae.objectives import Objective, Term, reconstruction
 from jaxae.training._arguments import check_arguments, checked_seeds
 from jaxae.training._audience import Audience, Callback, Monitor
-from jaxae.training._checkpoints import Checkpoints
+from jaxae.training._checkpoint_plan import Checkpoints
 from jaxae.training._distributed import agreed_reason, is_writer
 from jaxae.training._early_stopping import EarlyStopping
 from jaxae.training._ensemble import Ensemble, Keys, initial_states
@@ -25,13 +25,11 @@ from jaxae.training._history import History
 from jaxae.training._layout import Layout
 from jaxae.training._loggers import Logger, closing_loggers
 from jaxae.training._progress import progress_bar
-from jaxae.training._samples import Source, source_of
+from jaxae.training._samples import Source, source_for_test, source_of
 from jaxae.training._session import Session, saving
 from jaxae.training._state import Model, State, initial_state
 from jaxae.training._step import Step
 from jaxae.training._streamed import Streamed
-
-TEST_BATCH_SIZE = 1000
 
 
 @closing_loggers
@@ -88,11 +86,13 @@ def fit(
         batch_size: how many samples make one update, 100 by default; all if there are fewer.
         key: a random key for order and noise; `jax.random.key(0)` by default.
         seeds: how many models to train at once in one program, each from a key of its own; or these
-            keys, shape (K,). The history then holds means and standard deviations.
+            keys, shape (K,). The history then holds means and standard deviations. Where one of
+            them diverges training ends for all, and its index is said.
         hyperparameters: one value for each of them, by name, of an optimizer that was made by
             `optax.inject_hyperparams`, e.g. {"learning_rate": [1e-2, 1e-3]}.
         microbatch_size: how many samples of a batch are in memory at once, on all devices together;
-            the gradient is the whole batch's. None for all.
+            the gradient is the whole batch's. None for all. As many test samples are evaluated at
+            once, but no more than 1,000 or 16 MiB.
         compute_dtype: what the model computes in, e.g. `jnp.bfloat16`; parameters and losses stay
             in their own dtype.
         clip: the largest norm of a gradient; a longer one is shortened to it.
@@ -117,9 +117,8 @@ def fit(
 
     Returns:
         `model, history`: a trained copy of the model, or with `seeds` a list of K models, and the
-        History. Ctrl-C, `stop`, and numbers
-        that are not finite, end training with the epochs that are done; `history.stopped` then says
-        why.
+        History. Ctrl-C, `stop`, and numbers that are not finite, end training with the epochs that
+        are done; `history.stopped` then says why.
 
     Raises:
         TypeError: both or none of `loss` and `objective`, or an argument of another type.
@@ -147,7 +146,7 @@ def fit(
     check_arguments(locals())
     objective, seeds = _objective(loss, objective), checked_seeds(seeds)
     layout = Layout() if layout is None else layout
-    train, test = _sources(data, batch_size, layout, one=seeds is None)
+    train, test = _sources(data, batch_size, microbatch_size, layout, one=seeds is None)
     key = jax.random.key(0) if key is None else key
     optimizer = _optimizer(optimizer, clip)
     key = key if seeds is None else _keys(seeds, key)
@@ -219,7 +218,7 @@ def _run(
 
 
 def _sources(
-    data: Any, batch_size: int | None, layout: Layout, *, one: bool
+    data: Any, batch_size: int | None, microbatch_size: int | None, layout: Layout, *, one: bool
 ) -> tuple[Source, Source | None]:
     """What one model, or several, are trained on, and what is evaluated after each epoch."""
     train = source_of("data", getattr(data, "train", data), batch_size, layout)
@@ -229,7 +228,7 @@ def _sources(
             "them one after the other, or on data that fit into memory"
         )
     test = getattr(data, "test", None)
-    return train, None if test is None else source_of("test data", test, TEST_BATCH_SIZE, layout)
+    return train, None if test is None else source_for_test(test, microbatch_size, layout)
 
 
 def _keys(seeds: int | Keys, key: PRNGKeyArray) -> Keys:

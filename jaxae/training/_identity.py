@@ -15,6 +15,8 @@ from flax import nnx
 CONTEXT = 60
 # Whose functions are what their names say, in all versions of them.
 LIBRARIES = ("builtins", "flax", "jax", "jaxae", "jaxlib", "numpy", "optax")
+# What of a module changes: its arrays, and its sources of random numbers, which count draws.
+STATEFUL = (nnx.Module, nnx.Variable, nnx.Rngs, nnx.RngStream)
 
 
 def described(x: Any, above: tuple[int, ...] = ()) -> str:
@@ -82,7 +84,7 @@ def _constants(module: nnx.Module) -> str:
     held = {
         name: x
         for name, x in sorted(vars(module).items())
-        if not name.startswith("_") and not isinstance(x, nnx.Module | nnx.Variable)
+        if not name.startswith("_") and not isinstance(x, STATEFUL)
     }
     return _named(held, described)
 

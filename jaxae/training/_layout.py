@@ -29,7 +29,8 @@ class Layout:
 
     Raises:
         TypeError: something that is no device.
-        ValueError: no devices, one of them twice, devices of two kinds, or none of this process.
+        ValueError: no devices, one of them twice, devices of two kinds, or none of one of the
+            processes.
 
     Example:
         >>> Layout(jax.devices()[:1]).mesh is None
@@ -150,10 +151,11 @@ def _check(devices: tuple[Any, ...]) -> None:
     kinds = {x.platform for x in devices}
     if len(kinds) > 1:
         raise ValueError(f"devices are of several kinds, {sorted(kinds)}, expected one of them")
-    if all(x.process_index != jax.process_index() for x in devices):
+    missing = sorted({*range(jax.process_count())} - {x.process_index for x in devices})
+    if missing:  # which every process must see, lest some wait for others
         raise ValueError(
-            f"none of the devices {list(devices)} belongs to process {jax.process_index()}; "
-            "expected some of each process, e.g. jax.devices()"
+            f"none of the devices {list(devices)} belongs to process "
+            f"{', '.join(map(str, missing))}; expected some of each process, e.g. jax.devices()"
         )
 
 

@@ -202,7 +202,7 @@ def _fetched(layout: Layout, state: State) -> State:
     return dataclasses.replace(state, params=params, average=average)
 
 
-def batch_values(step: Step | Ensemble, progress: Progress) -> dict[str, Float[Array, ""]]:
+def batch_values(step: Step | Ensemble, progress: Progress) -> dict[str, Float[Array, "..."]]:
     """Each term's value in the last batch that was run."""
     last = jax.tree.map(lambda x: x[progress.next - 1], progress.means)
     return step.term_values(last)

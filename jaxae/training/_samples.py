@@ -13,7 +13,9 @@ from jaxae.training._checksum import checksum
 from jaxae.training._layout import Layout
 from jaxae.training._loop import Chunk
 from jaxae.training._order import fitting, in_order, shuffled
-from jaxae.training._streamed import Streamable, Streamed
+from jaxae.training._streamed import Streamable, Streamed, samples_a_chunk
+
+TEST_BATCH_SIZE = 1000
 
 
 @runtime_checkable
@@ -135,11 +137,23 @@ def source_of(name: str, samples: Any, batch_size: int | None, layout: Layout) -
         TypeError: samples that are not floating point.
         ValueError: samples that are none or not finite; a batch size that does not fit.
     """
-    if name != "data" and batch_size is not None:
-        batch_size = min(batch_size, max(1, len(samples)))
     if isinstance(samples, Streamable):
         return Streamed(samples, fitting(batch_size, len(samples)), layout)
     return Resident.of(name, samples, batch_size, layout)
+
+
+def source_for_test(samples: Any, microbatch_size: int | None, layout: Layout) -> Source:
+    """Test samples as a Source, of batches that need no more memory than those of training.
+
+    They are of a microbatch at most, and of some megabytes.
+
+    Raises:
+        TypeError: samples that are not floating point.
+        ValueError: samples that are none or not finite.
+    """
+    shape = samples.feature_shape if isinstance(samples, Streamable) else np.shape(samples)[1:]
+    most = min(TEST_BATCH_SIZE, samples_a_chunk(shape))
+    return source_of("test data", samples, min(most, microbatch_size or most), layout)
 
 
 def _checked(name: str, samples: Any) -> Any:

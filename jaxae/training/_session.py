@@ -9,7 +9,7 @@ import jax
 from flax import nnx
 
 from jaxae.training._audience import Audience
-from jaxae.training._checkpoints import Checkpoints, Saver
+from jaxae.training._checkpoint_plan import Checkpoints
 from jaxae.training._distributed import agreed_reason
 from jaxae.training._early_stopping import Best, EarlyStopping
 from jaxae.training._ensemble import Ensemble, model_states
@@ -17,6 +17,7 @@ from jaxae.training._epoch import Position, Program
 from jaxae.training._history import Epoch, History, Kept
 from jaxae.training._identity import described, model_description
 from jaxae.training._loop import finite
+from jaxae.training._saver import Saver
 from jaxae.training._state import State, trained_model
 
 

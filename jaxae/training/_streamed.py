@@ -89,9 +89,7 @@ class Streamed:
     @property
     def batches_a_chunk(self) -> int:
         """As many as fill some megabytes, and about as many in the last chunk as in the others."""
-        most = max(
-            1, CHUNK_BYTES // (BYTES_A_NUMBER * math.prod(self.feature_shape)) // self.batch_size
-        )
+        most = max(1, samples_a_chunk(self.feature_shape) // self.batch_size)
         chunks = -(-self.batches // most)
         return -(-self.batches // chunks)
 
@@ -130,6 +128,11 @@ class Streamed:
             self.layout.place(_padded(indices.astype(np.int32), missing, PADDING)),
             self.layout.place(_padded(order, self.batches_a_chunk - len(order), PADDING)),
         )
+
+
+def samples_a_chunk(feature_shape: tuple[int, ...]) -> int:
+    """How many samples of a shape fill some megabytes; at least one."""
+    return max(1, CHUNK_BYTES // (BYTES_A_NUMBER * max(1, math.prod(feature_shape))))
 
 
 def _padded(x: np.ndarray, missing: int, value: int) -> np.ndarray:

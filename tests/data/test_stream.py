@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxae.data import Samples, Stream, _open, load, stream, stream_dataset, write_array_record
+from jaxae.data import Samples, Stream, _stream, load, stream, stream_dataset, write_array_record
 from jaxae.data._scaling import scale
 
 KINDS = ("npy", "images", "array_record")
@@ -279,8 +279,17 @@ def test_a_dataset_that_is_streamed_splits_as_one_in_memory(tmp_path, rng):
     )
 
 
+def test_of_large_samples_as_many_are_kept_as_some_megabytes_hold(tmp_path, monkeypatch):
+    monkeypatch.setattr(_stream, "KEPT_BYTES", 4 * 6 * 3)
+    np.save(tmp_path / "x.npy", np.linspace(0, 1, 300).reshape(50, 2, 3))
+    dataset = stream_dataset(tmp_path / "x.npy")
+    assert len(dataset.test) == 3
+    monkeypatch.setattr(_stream, "KEPT_BYTES", 1)
+    assert dataset.train.kept == 1
+
+
 def test_of_many_samples_few_are_kept_to_test_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(_open, "TESTED", 4)
+    monkeypatch.setattr(_stream, "KEPT", 4)
     np.save(tmp_path / "x.npy", np.linspace(0, 1, 50))
     dataset = stream_dataset(tmp_path / "x.npy")
     assert (len(dataset.train), len(dataset.test)) == (46, 4)

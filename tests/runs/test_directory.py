@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxae.runs import RunDirectory, default_path
-from jaxae.runs._directory import new_run, write_json
+from jaxae.runs import Config, RunDirectory, default_path
+from jaxae.runs._directory import existing_run, new_run, write_json
 from jaxae.training import Epoch, History, State
 
 ROWS = (Epoch(1, 0.5, 0.75, 1e4), Epoch(2, 0.25, None, 2e4))
@@ -135,6 +135,22 @@ def test_a_failure_after_the_first_epoch_keeps_what_is_written(error, tmp_path):
 def test_a_failure_after_a_checkpoint_keeps_it(error, tmp_path):
     fail(tmp_path / "run", error, configure, save)
     assert content(tmp_path / "run") == ["checkpoints", "config.json"]
+
+
+@pytest.mark.parametrize(("recorded", "epochs"), [((), 3), ((1,), 5)])
+def test_a_refused_run_is_left_as_it_was_unless_it_has_gone_on(recorded, epochs, tmp_path):
+    write_json(tmp_path / "config.json", Config(epochs=3).to_json())
+    config = Config(epochs=5)
+
+    def refuse(run):
+        write_json(run.config, config.to_json())
+        for epoch in recorded:
+            run.record(State({}, {}, (), None, 0, 0), Epoch(epoch, 0.5))
+        raise ValueError("refused")
+
+    with pytest.raises(ValueError, match="refused"), existing_run(tmp_path, config) as run:
+        refuse(run)
+    assert run.read_config().epochs == epochs
 
 
 def test_a_new_parent_that_holds_another_run_by_now_is_kept(tmp_path):

@@ -18,7 +18,7 @@ from flax import nnx
 from jaxae.runs import load_model
 
 KILLS = 20
-EPOCHS = 150
+EPOCHS = 500  # more than fit between all kills on the fastest disk
 RUN = ("train", "--layers", "16,4", "--epochs", EPOCHS)
 OFTEN = ("--checkpoint-seconds", 0.02, "--checkpoint-epochs", 1)
 # Imports what the command line does, and forks a process for each command before JAX has begun.

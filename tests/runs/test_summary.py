@@ -1,12 +1,14 @@
 import itertools
 
 import jax
+import numpy as np
 import pytest
 
 import jaxae
-from jaxae.data import load
+from jaxae.data import _stream, load, stream
 from jaxae.evaluation import evaluate, pca_mse
 from jaxae.runs import load_model
+from jaxae.runs._summary import _for_pca
 
 # The list; a run may say more.
 NAMES = {
@@ -53,6 +55,13 @@ def test_its_metrics_are_the_losses_over_the_test_samples(run):
     assert run.summary["test_loss"] == pytest.approx(run.summary["test_bce"], rel=1e-5)
     assert run.summary["test_sse"] == pytest.approx(run.summary["test_mse"] * 359 * 64, rel=1e-5)
     assert run.summary["pca_mse"] == pca_mse(digits.train, digits.test, 4)
+
+
+def test_pca_is_fitted_to_as_much_of_a_stream_as_some_megabytes_hold(tmp_path, monkeypatch):
+    rows = np.linspace(0, 1, 60, dtype=np.float32).reshape(20, 3)
+    np.save(tmp_path / "x.npy", rows)
+    monkeypatch.setattr(_stream, "KEPT_BYTES", 4 * 3 * 5)
+    np.testing.assert_array_equal(_for_pca(stream(tmp_path / "x.npy")), rows[:5])
 
 
 def test_its_times_are_those_of_the_run(run):

@@ -1,8 +1,11 @@
 import dataclasses
+import functools
 import json
+import random
 import signal
 import sys
 import threading
+import time
 
 import chex
 import jax
@@ -321,6 +324,53 @@ def test_sigterm_saves_and_keeps_the_folder_also_before_the_first_epoch(small, o
     monkeypatch.undo()
     resume(out)
     assert content(out) == FILES
+
+
+def test_sigterm_while_data_are_loaded_ends_training_when_they_are(small, out, monkeypatch):
+    def load_and_terminate(config):
+        signal.raise_signal(signal.SIGTERM)
+        return load(config.data)
+
+    monkeypatch.setattr(Config, "load_data", load_and_terminate)
+    monkeypatch.setattr(_epoch, "SECONDS_A_PIECE", 1e-9)
+    with pytest.warns(UserWarning, match="stopped by SIGTERM"):
+        summary = train(small, out, show_progress=False)
+    assert summary == {"stopped": "stopped by SIGTERM", "epochs": 0}
+
+
+@pytest.fixture
+def alarm():
+    """Has SIGTERM come after so many seconds, which ends nothing where nobody waits for it."""
+    handlers = {
+        signal.SIGALRM: lambda *_: signal.raise_signal(signal.SIGTERM),
+        signal.SIGTERM: lambda *_: None,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.filterwarnings("ignore:stopped by SIGTERM")
+def test_sigterm_at_any_moment_loses_nothing(small, tmp_path, alarm, monkeypatch):
+    small, moments, stopped = dataclasses.replace(small, epochs=20), random.Random(0), []
+    monkeypatch.setattr(optax, "adam", functools.cache(optax.adam))  # compiled once
+    monkeypatch.setattr(_epoch, "SECONDS_A_PIECE", 1e-9)
+    monkeypatch.setattr(_train, "_draw", lambda *_: None)
+    for path in ("first", "whole"):
+        begun = time.perf_counter()
+        train(small, tmp_path / path, save_seconds=0.01, show_progress=False)
+    longest = time.perf_counter() - begun
+    for run in (tmp_path / str(i) for i in range(12)):
+        alarm(moments.uniform(1e-3, longest))
+        stopped.append(train(small, run, save_seconds=0.01, show_progress=False)["stopped"])
+        alarm(0)
+        if stopped[-1]:
+            resume(run)
+        chex.assert_trees_all_equal(arrays(run), arrays(tmp_path / "whole"))
+        assert [row["epoch"] for row in rows(run)] == list(range(1, 21))
+    assert any(stopped)
 
 
 def test_control_c_pressed_again_does_not_end_the_saving(small, out, monkeypatch):

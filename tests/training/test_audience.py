@@ -38,6 +38,15 @@ def test_callbacks_are_told_first_and_loggers_last():
     assert told == ["callback", "monitor", "logger"]
 
 
+def test_monitors_share_a_model_that_is_made_before_anyone_can_fail():
+    seen = []
+    monitors = [lambda model, row: seen.append(model)] * 2
+    Audience((), monitors, [lambda state, row: seen.append("callback")]).tell(
+        STATE, ROW, lambda state: seen.append("made") or "model"
+    )
+    assert seen == ["made", "callback", "model", "model"]
+
+
 def test_where_a_logger_fails_everyone_else_has_been_told():
     told = []
     message = "logger Noted failed after epoch 2: OSError: no network"

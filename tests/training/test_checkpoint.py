@@ -6,8 +6,9 @@ import jax
 import pytest
 from flax import nnx
 
+from jaxae.losses import mse
 from jaxae.models import MLPAutoencoder
-from jaxae.training import load_checkpoint, save_checkpoint
+from jaxae.training import Checkpoints, fit, load_checkpoint, save_checkpoint
 
 
 def model(seed=0, widths=(5, 2)):
@@ -59,6 +60,27 @@ def test_another_model_is_refused_with_the_difference(tmp_path, widths, differen
 def test_no_checkpoint_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint at"):
         load_checkpoint(tmp_path / "nothing", model())
+
+
+@pytest.mark.parametrize("average_decay", [None, 0.5])
+def test_a_runs_best_checkpoint_is_read(average_decay, tmp_path, rng):
+    seen, decay = {}, {"average_decay": average_decay}
+    fit(
+        model(seed=1),
+        rng.random((20, 6)).astype("float32"),
+        loss=mse,
+        epochs=3,
+        batch_size=10,
+        checkpoints=Checkpoints(tmp_path, keep=3),
+        monitors=[lambda model, row: seen.update({row.updates: arrays(model)})],
+        show_progress=False,
+        **decay,
+    )
+    for number, expected in seen.items():
+        loaded = load_checkpoint(tmp_path / str(number), model(seed=2))
+        chex.assert_trees_all_equal(arrays(loaded), expected)
+    with pytest.raises(ValueError, match=r"another model: .*kernel is \(2, 5\) there, .* \(3, 5\)"):
+        load_checkpoint(tmp_path / "2", model(widths=(5, 3)))
 
 
 # In a process of its own: after a failed read, threads of Orbax's storage speak to a closed loop.

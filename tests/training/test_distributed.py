@@ -32,14 +32,14 @@ from jaxae.training import (
     save_checkpoint,
     wait_for_all,
 )
-from jaxae.training._checkpoints import Saver
 from jaxae.training._distributed import agreed, agreed_reason, in_any
 from jaxae.training._rendezvous import meet
+from jaxae.training._saver import Saver
 
 ROOT = Path(__file__).parents[2]
 FAST = "--xla_backend_optimization_level=0"  # to compile
 SPREAD = {"shard_parameters": True, "shard_data": True}
-OPTIMIZER = optax.adam(1e-2)
+OPTIMIZER, KEEPING = optax.adam(1e-2), optax.trace(decay=0.0)
 OBJECTIVE = {"reconstruction": reconstruction(bce), "pairs": prior_matching()}
 EPOCHS, STOP = 3, "enough"
 
@@ -96,8 +96,12 @@ def fault(path, here):
         if here:
             raise OSError("no rights")
 
+    def look(model, row):  # whose parameters both have to fetch from each other
+        arrays(model)
+
+    told = {"callbacks": [record], "monitors": [look]}
     with pytest.raises(RuntimeError) as raised:
-        train(checkpoints=Checkpoints(path), callbacks=[record])
+        train(Layout(**SPREAD), checkpoints=Checkpoints(path), **told)
     return str(raised.value)
 
 
@@ -140,6 +144,23 @@ def without_rights(path, here):
     return f"{type(raised.value).__name__}: {raised.value}"
 
 
+def without_a_process():
+    """What a layout without the devices of process 1 raises."""
+    with pytest.raises(ValueError, match="none of the devices") as raised:
+        Layout(jax.devices()[:1])
+    return str(raised.value)
+
+
+def gradient(layout=None):
+    """The gradient of the first and only batch, in float32, as the optimizer keeps it."""
+    X, kept = np.random.default_rng(0).random((44, 6), np.float32), []
+    model, callbacks = MLPAutoencoder((6,), (8, 4)), [lambda state, row: kept.append(state)]
+    one = {"epochs": 1, "batch_size": 44, "optimizer": KEEPING, "callbacks": callbacks}
+    fit(model, X, loss=bce, layout=layout, show_progress=False, **one)
+    leaves = jax.tree_util.tree_leaves_with_path(kept[0].optimizer)
+    return {jax.tree_util.keystr(path): np.asarray(x) for path, x in leaves}
+
+
 def process(coordinator, number, folder):
     """What each of the two processes does; its results are in files of its own."""
     join(coordinator, 2, number, timeout=60.0)
@@ -151,6 +172,7 @@ def process(coordinator, number, folder):
     resumed = resume(f"{folder}/one", Layout(**SPREAD))
     mended, told = resume_damaged(f"{folder}/damaged")
     np.savez(f"{folder}/both-{number}.npz", **arrays(both))
+    np.savez(f"{folder}/gradient-{number}.npz", **gradient())
     np.savez(f"{folder}/mended-{number}.npz", **mended)
     np.savez(f"{folder}/resumed-{number}.npz", **resumed)
     facts = {
@@ -163,6 +185,7 @@ def process(coordinator, number, folder):
         "rights": without_rights(f"{folder}/rights-{number}", here=number == 1),
         "reason": agreed_reason("tired" if number else None),
         "any": [in_any(number == 1), in_any(False)],
+        "left out": without_a_process(),
         "fault": fault(f"{folder}/faulty", here=number == 1),
         "unsaved": train_unsaved(f"{folder}/unsaved", here=number == 1),
     }
@@ -248,6 +271,16 @@ def test_two_processes_train_what_one_does(runs):
         assert_same(got, expected)
 
 
+def test_two_processes_have_the_gradient_of_one_in_single_precision(runs):
+    folder, _ = runs
+    expected = gradient(Layout(jax.devices()[:1]))
+    largest = max(abs(x).max() for x in expected.values())
+    for got in saved(folder, "gradient"):
+        for name, x in expected.items():
+            assert got[name].dtype == x.dtype == np.float32
+            np.testing.assert_allclose(got[name], x, rtol=0, atol=1e-6 * largest, err_msg=name)
+
+
 def test_the_weights_that_two_processes_write_are_read_by_one(runs):
     folder, expected = runs
     with float64():
@@ -287,6 +320,12 @@ def test_a_callback_that_fails_in_one_process_ends_both_with_the_state_saved(run
     assert [path.name for path in (folder / "faulty").glob("[0-9]*")] == ["5"]
 
 
+def test_a_layout_that_leaves_a_process_out_is_refused_by_both(runs):
+    folder, _ = runs
+    for said in facts(folder, "left out"):
+        assert "belongs to process 1; expected some of each process" in said
+
+
 def test_a_damaged_checkpoint_is_set_aside_by_one_process_and_both_go_on(runs):
     folder, expected = runs
     for got in saved(folder, "mended"):
@@ -315,8 +354,22 @@ def test_where_one_process_cannot_save_none_does_and_training_goes_on(runs):
     assert epochs == EPOCHS
 
 
+def unmade(*arguments):
+    raise OSError("no network")
+
+
+def run_of_which_one_fails(folder, **arguments):
+    """What several processes are told of a run that only the one that writes cannot begin."""
+    from jaxae.runs import Config, train
+
+    with pytest.raises((OSError, ValueError)) as raised:
+        train(Config(layers=(8, 4)), folder, **arguments)
+    assert not (is_writer() and folder.exists())  # the other one may come here before it is gone
+    return str(raised.value)
+
+
 def run_without_folder(taken):
-    """What several processes are told without a folder, and for one that is taken."""
+    """What several processes are told without a folder, for one that is taken, and of failures."""
     import jaxae.cli._app
     import jaxae.runs
 
@@ -324,7 +377,13 @@ def run_without_folder(taken):
         jaxae.cli._app.train()
     with pytest.raises(ValueError, match="--out") as occupied:
         jaxae.runs.train(jaxae.runs.Config(layers=(8, 4)), Path(taken))
-    print(json.dumps([jax.process_count(), str(nowhere.value), str(occupied.value)]))
+    free = Path(taken, "free")
+    logger = run_of_which_one_fails(free, loggers=[unmade])
+    with mock.patch.object(jaxae.runs._train, "write_json", side_effect=unmade):
+        config = run_of_which_one_fails(free)
+    print(
+        json.dumps([jax.process_count(), str(nowhere.value), str(occupied.value), logger, config])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -346,18 +405,24 @@ def in_a_cluster(tmp_path_factory):
 
 
 def test_processes_find_each_other_by_their_clusters_environment(in_a_cluster):
-    assert [count for count, _, _ in in_a_cluster[1]] == [2, 2]
+    assert [count for count, *_ in in_a_cluster[1]] == [2, 2]
 
 
 def test_processes_of_a_cluster_need_a_folder(in_a_cluster):
-    for _, nowhere, _ in in_a_cluster[1]:
+    for _, nowhere, *_ in in_a_cluster[1]:
         assert nowhere == "several processes need --out, a folder that all of them can reach"
 
 
 def test_a_folder_that_holds_something_is_refused_by_all_processes(in_a_cluster):
-    taken, ((_, _, first), (_, _, second)) = in_a_cluster
+    taken, ((_, _, first, *_), (_, _, second, *_)) = in_a_cluster
     assert first == f"{taken} holds other files; choose another --out"
     assert second == f"another process failed: {first}"
+
+
+def test_where_the_process_that_writes_cannot_begin_both_end_with_the_reason(in_a_cluster):
+    _, ((*_, logger, config), (*_, other_logger, other_config)) = in_a_cluster
+    assert logger == config == "no network"
+    assert other_logger == other_config == "another process failed: no network"
 
 
 def test_a_cluster_that_jax_does_not_find_is_named():

@@ -56,6 +56,15 @@ def test_each_model_may_have_its_own_learning_rate(samples):
         chex.assert_trees_all_equal(arrays(models[1]), arrays(begun[1]))
 
 
+def test_the_model_that_diverges_is_named(samples):
+    optimizer = optax.inject_hyperparams(optax.sgd)(learning_rate=0.1)
+    rates = {"learning_rate": [0.1, np.inf, 0.1]}
+    with pytest.raises(FloatingPointError, match="the loss of model 1 is not finite in update 2"):
+        train(build, samples, seeds=3, optimizer=optimizer, hyperparameters=rates)
+    with pytest.raises(FloatingPointError, match="parameters of model 1 is not finite in update 1"):
+        train(build, samples[:5], seeds=3, optimizer=optimizer, hyperparameters=rates)
+
+
 def test_keys_of_ones_own_are_taken(samples):
     keys = jax.random.split(KEY, 2)
     models, _ = train(build, samples, seeds=keys)

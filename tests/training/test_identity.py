@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
 from jaxae.losses import mse
 from jaxae.models import MLPAutoencoder
@@ -110,6 +111,16 @@ def test_a_function_that_calls_itself_ends():
     assert "(odd=itself)" in described(odd)
     assert "later" not in described(early)
     later = 1
+
+
+def test_sources_of_random_numbers_are_no_constants():
+    class Noisy(nnx.Module):
+        def __init__(self, rngs):
+            self.rate, self.rngs, self.noise = 0.5, rngs, rngs.noise
+
+    models = [Noisy(nnx.Rngs(noise=seed)) for seed in (0, 1)]
+    models[1].rngs.noise()
+    assert model_description(models[0]) == model_description(models[1]) == "Noisy(rate=0.5)"
 
 
 def test_activations_that_are_lambdas_tell_models_apart():

@@ -4,8 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from jaxae.training import Layout
-from jaxae.training._samples import Resident
+from jaxae.data import stream
+from jaxae.training import Layout, _streamed
+from jaxae.training._samples import Resident, source_for_test
 
 ONE = Layout(jax.devices()[:1])
 RNG = np.random.default_rng(0)
@@ -76,3 +77,29 @@ def test_what_the_caller_writes_afterwards_reaches_no_device():
 def test_numbers_that_32_bits_cannot_hold_are_refused():
     with pytest.raises(ValueError, match="data holds NaN or infinity"):
         fingerprint(np.full((12, 2), 1e300))
+
+
+def evaluated_at_once(rows, microbatch_size=None):
+    """The shape of the order in which test samples are evaluated."""
+    return next(source_for_test(rows, microbatch_size, ONE).in_order()).order.shape
+
+
+@pytest.mark.parametrize(
+    ("microbatch_size", "shape"), [(None, (3, 1000)), (30, (70, 30)), (5000, (3, 1000))]
+)
+def test_no_more_test_samples_than_a_microbatch_are_evaluated_at_once(microbatch_size, shape):
+    assert evaluated_at_once(np.zeros((2100, 2)), microbatch_size) == shape
+
+
+def test_no_more_test_samples_than_some_megabytes_are_evaluated_at_once(tmp_path, monkeypatch):
+    rows = np.zeros((10, 2, 3), np.float32)
+    np.save(tmp_path / "x.npy", rows)
+    for most, shape in ((4 * 6 * 4, (3, 4)), (1, (10, 1)), (1 << 24, (1, 10))):
+        monkeypatch.setattr(_streamed, "CHUNK_BYTES", most)
+        assert evaluated_at_once(rows) == shape
+        assert source_for_test(stream(tmp_path / "x.npy"), None, ONE).batch_size == shape[1]
+
+
+def test_test_data_that_are_one_number_are_named():
+    with pytest.raises(ValueError, match=r"test data has shape \(\), expected one sample or more"):
+        evaluated_at_once(np.float32(0.5))

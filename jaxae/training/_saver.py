@@ -103,6 +103,8 @@ class Saver:
         if in_any(self._failed):
             self._fail("another process cannot write its part")
             return
+        if self._last is None:  # what was interrupted may still be being written
+            self._attempt(self._checkpointer.wait)
         # The last one may not be on the disk yet, or be seen there by some processes alone.
         if in_any(number == self._last or number in self.numbers):
             return
@@ -200,6 +202,9 @@ class Saver:
             action()
         except Exception as error:
             self._fail(_line(error))
+        except BaseException:  # e.g. Ctrl-C: whether it has begun is not known
+            self._last = None
+            raise
 
     def _fail(self, reason: str) -> None:
         """Save no more, and say so once."""

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxae.training import Checkpoints
-from jaxae.training._checkpoints import Saver
+from jaxae.training._saver import Saver
 
 IDENTITY = {"data": "100×8", "objective": "mse"}
 
@@ -209,14 +209,26 @@ def test_a_full_disk_is_told_once_and_costs_no_checkpoint(numbers, tmp_path):
     assert read(tmp_path)[1] == {"number": 1}
 
 
-def test_control_c_while_it_saves_is_not_swallowed(tmp_path, monkeypatch):
+@pytest.mark.parametrize("begun", [False, True])
+def test_control_c_while_it_saves_is_not_swallowed_and_what_is_saved_then_is(
+    begun, tmp_path, monkeypatch
+):
+    writer = saver(tmp_path)
+    begin = writer._checkpointer.save_async
+
     def interrupt(*arguments, **options):
+        if begun:
+            begin(*arguments, **options)
         raise KeyboardInterrupt
 
-    writer = saver(tmp_path)
     monkeypatch.setattr(writer._checkpointer, "save_async", interrupt)
     with pytest.raises(KeyboardInterrupt):
         writer.save(1, tree(), {})
+    monkeypatch.undo()
+    writer.save(1, tree(), {})
+    writer.finish()
+    assert writer.numbers == [1]
+    assert read(tmp_path)[0] is not None
 
 
 # In a process of its own: after a failed read, threads of Orbax's storage speak to a closed loop.
@@ -224,7 +236,7 @@ DAMAGE = """
 import os, pathlib, shutil, sys, warnings
 import jax, jax.numpy as jnp
 from jaxae.training import Checkpoints
-from jaxae.training._checkpoints import Saver
+from jaxae.training._saver import Saver
 
 folder = pathlib.Path(sys.argv[1])
 
