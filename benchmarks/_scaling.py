@@ -1,7 +1,6 @@
 """Scaling: what a sample costs as data, batches and models at once become more."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from benchmarks._timing import Effort, Measure, Turns, take_turns
 FEATURES = 784
 SAMPLES = (1_000, 10_000, 100_000, 1_000_000)
 BATCH_SIZES = (100, 1_000, 10_000)
+MICROBATCH = 1_000
 MODELS = (1, 4, 16)
 # The least samples that a repetition trains on.
 WORK = 200_000
@@ -26,6 +26,9 @@ def scaling(effort: Effort) -> Result:
     X = random.random((SAMPLES[-1], FEATURES), np.float32)
     by_samples = {f"{n:,} samples": _fitted(X[:n], batch_size=100) for n in SAMPLES}
     by_batch = {f"batch {b:,}": _fitted(X[:100_000], batch_size=b) for b in BATCH_SIZES}
+    by_batch[f"batch {BATCH_SIZES[-1]:,}, microbatches of {MICROBATCH:,}"] = _fitted(
+        X[:100_000], batch_size=BATCH_SIZES[-1], microbatch_size=MICROBATCH
+    )
     by_models = {f"{k} at once": _fitted(X[:10_000], batch_size=100, seeds=k) for k in MODELS}
     groups = ((by_samples, FLAT), (by_batch, NO_DEARER), (by_models, NO_DEARER))
     turns = [take_turns(measures, effort) for measures, _ in groups]
@@ -51,19 +54,20 @@ def _grown(turns: Turns, target: Target) -> list[Comparison]:
     ]
 
 
-def _fitted(X: np.ndarray, *, batch_size: int, seeds: int | None = None) -> Measure:
+def _fitted(X: np.ndarray, *, seeds: int | None = None, **arguments: Any) -> Measure:
     """Seconds a sample and model, of steady epochs: from the first one's end to the last one's."""
     epochs = 1 + max(1, WORK // (len(X) * (seeds or 1)))
 
     def measure() -> float:
         ends: list[float] = []
-        _fit(X, epochs, batch_size, seeds, lambda state, row: ends.append(time.perf_counter()))
+        callbacks = [lambda state, row: ends.append(time.perf_counter())]
+        _fit(X, epochs=epochs, seeds=seeds, callbacks=callbacks, **arguments)
         return (ends[-1] - ends[0]) / ((epochs - 1) * len(X) * (seeds or 1))
 
     return measure
 
 
-def _fit(X: np.ndarray, epochs: int, batch_size: int, seeds: int | None, tick: Callable) -> Any:
+def _fit(X: np.ndarray, *, seeds: int | None, **arguments: Any) -> Any:
     def build(rngs: Any) -> Any:
         return jaxae.models.MLPAutoencoder((FEATURES,), rngs=rngs)
 
@@ -71,9 +75,7 @@ def _fit(X: np.ndarray, epochs: int, batch_size: int, seeds: int | None, tick: C
         build(None) if seeds is None else build,
         X,
         loss=jaxae.losses.bce,
-        epochs=epochs,
-        batch_size=batch_size,
         seeds=seeds,
-        callbacks=[tick],
         show_progress=False,
+        **arguments,
     )
